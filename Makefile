@@ -1,0 +1,57 @@
+# Assay. `make demo` and `make test` need only Go, gcc and make.
+GO      ?= go
+GOFLAGS ?= -buildvcs=false
+export GOFLAGS
+
+BIN     := build/assay
+# ./... skips testdata, so its Go packages are named.
+TESTDATA_PKGS := ./testdata/imports
+PKGS    := ./... $(TESTDATA_PKGS)
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+.PHONY: build demo devnet test test-short lint vuln generate generate-check modules bench clean
+
+build:
+	@mkdir -p build
+	@echo "building $(BIN) (the first build compiles the Cosmos SDK: about 5 minutes on two cores)"
+	@$(GO) build -trimpath -o $(BIN) .
+
+demo: build
+	@$(BIN) demo
+
+devnet: build
+	@$(BIN) devnet
+
+test:
+	$(GO) test -timeout 15m $(PKGS)
+
+test-short:
+	$(GO) test -short -timeout 5m $(PKGS)
+
+lint:
+	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not gofmt-ed:"; echo "$$out"; exit 1; fi
+	$(GO) vet $(PKGS)
+	$(GO) run $(STATICCHECK) $(PKGS)
+
+# Needs the vulnerability database of the Go project.
+vuln:
+	$(GO) run $(GOVULNCHECK) ./...
+
+# Protobuf code and guest bindings; needs protoc (Debian: protobuf-compiler).
+generate:
+	chain/proto/generate.sh
+	$(GO) generate ./sdk/guest/...
+
+generate-check: generate
+	@git diff --exit-code --stat -- chain sdk || { echo "generated code is stale: run 'make generate' and commit"; exit 1; }
+
+# Rebuilds the shipped .wasm files; kernels need clang-19 and lld-19.
+modules:
+	modules/build.sh
+
+bench:
+	$(GO) run ./testdata/bench
+
+clean:
+	rm -rf build
