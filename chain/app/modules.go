@@ -1,0 +1,67 @@
+package app
+
+import (
+	"github.com/cosmos/cosmos-sdk/codec"
+	"github.com/cosmos/cosmos-sdk/types/module"
+	"github.com/cosmos/cosmos-sdk/x/auth"
+	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
+	"github.com/cosmos/cosmos-sdk/x/authz"
+	authzmodule "github.com/cosmos/cosmos-sdk/x/authz/module"
+	"github.com/cosmos/cosmos-sdk/x/bank"
+	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
+	"github.com/cosmos/cosmos-sdk/x/consensus"
+	consensustypes "github.com/cosmos/cosmos-sdk/x/consensus/types"
+	"github.com/cosmos/cosmos-sdk/x/feegrant"
+	feegrantmodule "github.com/cosmos/cosmos-sdk/x/feegrant/module"
+	"github.com/cosmos/cosmos-sdk/x/genutil"
+	genutiltypes "github.com/cosmos/cosmos-sdk/x/genutil/types"
+	"github.com/cosmos/cosmos-sdk/x/gov"
+	govtypes "github.com/cosmos/cosmos-sdk/x/gov/types"
+	"github.com/cosmos/cosmos-sdk/x/upgrade"
+	upgradetypes "github.com/cosmos/cosmos-sdk/x/upgrade/types"
+
+	"github.com/assaynet/assay/chain/power"
+	powerkeeper "github.com/assaynet/assay/chain/power/keeper"
+	powertypes "github.com/assaynet/assay/chain/power/types"
+)
+
+// modules returns the modules over the keepers.
+func (app *App) modules(enc Encoding) []module.AppModule {
+	return []module.AppModule{
+		auth.NewAppModule(enc.Codec, app.Accounts, nil),
+		bank.NewAppModule(enc.Codec, app.Bank, app.Accounts),
+		consensus.NewAppModule(enc.Codec, app.Consensus),
+		upgrade.NewAppModule(app.Upgrade, app.Accounts.AddressCodec()),
+		authzmodule.NewAppModule(enc.Codec, app.Authz, app.Accounts, app.Bank, enc.Registry),
+		feegrantmodule.NewAppModule(enc.Codec, app.Accounts, app.Bank, app.FeeGrant, enc.Registry),
+		gov.NewAppModule(enc.Codec, app.Gov, app.Accounts, app.Bank),
+		// Without genesis transactions genutil calls neither of its keepers; validators come
+		// from the power module's genesis.
+		genutil.NewAppModule(app.Accounts, nil, app, enc.Tx),
+		power.NewAppModule(app.Power),
+	}
+}
+
+// basics returns the modules as far as codecs need them: without keepers.
+func basics(cdc codec.Codec) []module.AppModuleBasic {
+	return []module.AppModuleBasic{
+		auth.AppModuleBasic{}, bank.AppModuleBasic{}, consensus.AppModuleBasic{}, upgrade.AppModuleBasic{},
+		authzmodule.AppModuleBasic{}, feegrantmodule.AppModuleBasic{}, gov.NewAppModuleBasic(nil),
+		genutil.AppModuleBasic{}, power.NewAppModule(powerkeeper.Keeper{}),
+	}
+}
+
+// setOrder fixes the order of the modules in a block and at genesis. Power comes last: it
+// returns the validator updates of what the others decided.
+func setOrder(m *module.Manager) {
+	m.SetOrderPreBlockers(upgradetypes.ModuleName, authtypes.ModuleName)
+	m.SetOrderBeginBlockers(powertypes.ModuleName, authz.ModuleName)
+	m.SetOrderEndBlockers(govtypes.ModuleName, feegrant.ModuleName, powertypes.ModuleName)
+	genesis := []string{
+		authtypes.ModuleName, banktypes.ModuleName, govtypes.ModuleName, powertypes.ModuleName,
+		authz.ModuleName, feegrant.ModuleName, upgradetypes.ModuleName, consensustypes.ModuleName,
+		genutiltypes.ModuleName,
+	}
+	m.SetOrderInitGenesis(genesis...)
+	m.SetOrderExportGenesis(genesis...)
+}

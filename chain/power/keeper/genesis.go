@@ -1,0 +1,138 @@
+package keeper
+
+import (
+	"context"
+
+	abci "github.com/cometbft/cometbft/abci/types"
+
+	"cosmossdk.io/collections"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/assaynet/assay/chain/power/types"
+)
+
+// InitGenesis writes a validated genesis and returns the first validator set. Without a
+// seated set, the miners who validate are seated by their genesis powers.
+func (k Keeper) InitGenesis(ctx context.Context, g types.GenesisState) ([]abci.ValidatorUpdate, error) {
+	if err := g.Validate(); err != nil {
+		return nil, err
+	}
+	if err := k.params.Set(ctx, g.Params); err != nil {
+		return nil, err
+	}
+	if err := k.epoch.Set(ctx, g.Epoch); err != nil {
+		return nil, err
+	}
+	var sum uint64
+	for _, m := range g.Miners {
+		operator := sdk.MustAccAddressFromBech32(m.Operator)
+		if err := k.miners.Set(ctx, operator, m); err != nil {
+			return nil, err
+		}
+		if err := k.bindKey(ctx, m.Operator, m.ConsPubkey); err != nil {
+			return nil, err
+		}
+		sum += m.GenesisPower
+	}
+	if err := k.gensum.Set(ctx, sum); err != nil {
+		return nil, err
+	}
+	for _, key := range g.Retired {
+		address := consAddress(key.Pubkey)
+		if err := k.conskey.Set(ctx, address, key); err != nil {
+			return nil, err
+		}
+		if err := k.retired.Set(ctx, collections.Join(key.RetiredEpoch, address)); err != nil {
+			return nil, err
+		}
+	}
+	for _, e := range g.History {
+		if err := k.RecordEpoch(ctx, e.Epoch, e.Shares); err != nil {
+			return nil, err
+		}
+	}
+	candidates, err := k.weigh(ctx, g.Epoch, g.Params)
+	if err != nil {
+		return nil, err
+	}
+	if len(g.Seated) > 0 {
+		err = k.replaceSeats(ctx, g.Seated)
+	} else {
+		err = k.reseat(ctx, g.Params, candidates)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := k.freeze(ctx, g.Epoch); err != nil {
+		return nil, err
+	}
+	if err := k.dirty.Set(ctx, false); err != nil {
+		return nil, err
+	}
+	seated, err := k.seated(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(seated) == 0 {
+		return nil, types.ErrGenesis.Wrap("no miner with genesis power wants to validate")
+	}
+	for _, s := range seated {
+		if err := k.comet.Set(ctx, s.ConsPubkey, s); err != nil {
+			return nil, err
+		}
+	}
+	return validatorUpdates(seated), nil
+}
+
+// ExportGenesis returns the state. Votes in progress keep no snapshot across an export.
+func (k Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error) {
+	params, err := k.params.Get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	epoch, err := k.Epoch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	g := &types.GenesisState{Params: params, Epoch: epoch}
+	miners, err := k.miners.Iterate(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	if g.Miners, err = miners.Values(); err != nil {
+		return nil, err
+	}
+	epochs, err := collect(k.epochs.Iterate(ctx, nil))
+	if err != nil {
+		return nil, err
+	}
+	for _, recorded := range epochs {
+		entry := types.EpochShares{Epoch: recorded}
+		rng := collections.NewPrefixedPairRange[uint64, []byte](recorded)
+		// Shares stand for units: they are proportional, and scaling them again is exact
+		// enough to differ by at most one part of ShareScale.
+		if err := k.history.Walk(ctx, rng, func(key collections.Pair[uint64, []byte], share uint64) (bool, error) {
+			entry.Shares = append(entry.Shares, types.Share{Miner: sdk.AccAddress(key.K2()).String(), Units: share})
+			return false, nil
+		}); err != nil {
+			return nil, err
+		}
+		g.History = append(g.History, entry)
+	}
+	if g.Seated, err = k.inComet(ctx); err != nil {
+		return nil, err
+	}
+	retired, err := collect(k.retired.Iterate(ctx, nil))
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range retired {
+		key, err := k.conskey.Get(ctx, r.K2())
+		if err != nil {
+			return nil, err
+		}
+		g.Retired = append(g.Retired, key)
+	}
+	return g, nil
+}

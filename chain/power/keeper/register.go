@@ -1,0 +1,210 @@
+package keeper
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/cometbft/cometbft/crypto/tmhash"
+
+	"cosmossdk.io/collections"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/assaynet/assay/chain/power/types"
+)
+
+// vrfDelay is the number of epochs between the registration of a VRF key and its first use:
+// the epoch after the next, so that the key is fixed before that epoch's seed is.
+const vrfDelay = 2
+
+// consAddress is CometBFT's address of an ed25519 key.
+func consAddress(pubkey []byte) []byte { return tmhash.SumTruncated(pubkey) }
+
+// Register creates or changes a miner. It returns the first epoch of the VRF key.
+func (k Keeper) Register(ctx context.Context, msg *types.MsgRegister) (uint64, error) {
+	if err := msg.ValidateBasic(); err != nil {
+		return 0, err
+	}
+	operator, err := sdk.AccAddressFromBech32(msg.Operator)
+	if err != nil {
+		return 0, types.ErrAddress.Wrapf("operator: %v", err)
+	}
+	epoch, err := k.Epoch(ctx)
+	if err != nil {
+		return 0, err
+	}
+	sdkCtx := sdk.UnwrapSDKContext(ctx)
+	if err := types.CheckConsPop(sdkCtx.ChainID(), operator, msg.ConsPubkey, msg.ConsPop); err != nil {
+		return 0, err
+	}
+	if err := k.verifyVRF(msg.VrfPubkey, operator, msg.VrfPop); err != nil {
+		return 0, types.ErrVRFKey.Wrapf("%v", err)
+	}
+
+	miner, err := k.miners.Get(ctx, operator)
+	known := err == nil
+	if err != nil && !errors.Is(err, collections.ErrNotFound) {
+		return 0, err
+	}
+	if known && miner.Tombstoned {
+		return 0, types.ErrTombstoned.Wrap(miner.Operator)
+	}
+	if !known || !bytes.Equal(miner.ConsPubkey, msg.ConsPubkey) {
+		if err := k.bindKey(ctx, msg.Operator, msg.ConsPubkey); err != nil {
+			return 0, err
+		}
+		if known {
+			if err := k.retireKey(ctx, miner, epoch); err != nil {
+				return 0, err
+			}
+		}
+	}
+
+	from := epoch + vrfDelay
+	if known {
+		from = miner.SetVRFKey(msg.VrfPubkey, epoch, from)
+	} else {
+		miner = types.Miner{
+			Operator:        msg.Operator,
+			RegisteredEpoch: epoch,
+			VrfKeys:         []types.VRFKey{{Pubkey: msg.VrfPubkey, FromEpoch: from}},
+		}
+	}
+	miner.ConsPubkey = msg.ConsPubkey
+	miner.Endpoint = msg.Endpoint
+	miner.Validator = msg.Validator
+	if err := k.miners.Set(ctx, operator, miner); err != nil {
+		return 0, err
+	}
+	// A changed key or a farewell reaches the validator set in this block.
+	if err := k.dirty.Set(ctx, true); err != nil {
+		return 0, err
+	}
+	sdkCtx.EventManager().EmitEvent(sdk.NewEvent(types.EventRegister,
+		sdk.NewAttribute(types.AttributeMiner, msg.Operator),
+		sdk.NewAttribute(types.AttributeEpoch, fmt.Sprint(epoch))))
+	return from, nil
+}
+
+// bindKey gives an unused consensus key to the operator. A retired key stays taken, by its
+// own operator too: evidence of its old votes must find one owner and one state.
+func (k Keeper) bindKey(ctx context.Context, operator string, pubkey []byte) error {
+	address := consAddress(pubkey)
+	switch has, err := k.conskey.Has(ctx, address); {
+	case err != nil:
+		return err
+	case has:
+		return types.ErrKeyInUse.Wrapf("consensus address %X", address)
+	}
+	return k.conskey.Set(ctx, address, types.ConsKey{Operator: operator, Pubkey: pubkey})
+}
+
+func (k Keeper) retireKey(ctx context.Context, miner types.Miner, epoch uint64) error {
+	address := consAddress(miner.ConsPubkey)
+	// Epoch 0 exists only before the first epoch; 0 means in use.
+	epoch = max(epoch, 1)
+	key := types.ConsKey{Operator: miner.Operator, Pubkey: miner.ConsPubkey, RetiredEpoch: epoch}
+	if err := k.conskey.Set(ctx, address, key); err != nil {
+		return err
+	}
+	return k.retired.Set(ctx, collections.Join(epoch, address))
+}
+
+// pruneKeys forgets keys that were retired before the evidence age.
+func (k Keeper) pruneKeys(ctx context.Context, epoch, age uint64) error {
+	if epoch <= age {
+		return nil
+	}
+	rng := collections.NewPrefixUntilPairRange[uint64, []byte](epoch - age)
+	old, err := collect(k.retired.Iterate(ctx, rng))
+	if err != nil {
+		return err
+	}
+	for _, key := range old {
+		record, err := k.conskey.Get(ctx, key.K2())
+		if err != nil {
+			return err
+		}
+		operator, err := sdk.AccAddressFromBech32(record.Operator)
+		if err != nil {
+			return err
+		}
+		miner, err := k.miners.Get(ctx, operator)
+		if err != nil {
+			return err
+		}
+		// The key of a double signer never comes back.
+		if !miner.Tombstoned {
+			if err := k.conskey.Remove(ctx, key.K2()); err != nil {
+				return err
+			}
+		}
+		if err := k.retired.Remove(ctx, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Jail bars a miner from power until an epoch; a longer sentence stands.
+func (k Keeper) Jail(ctx context.Context, operator sdk.AccAddress, until uint64) error {
+	miner, err := k.Miner(ctx, operator)
+	if err != nil {
+		return err
+	}
+	if miner.JailedUntil >= until {
+		return nil
+	}
+	miner.JailedUntil = until
+	if err := k.miners.Set(ctx, operator, miner); err != nil {
+		return err
+	}
+	if err := k.clearWeight(ctx, operator); err != nil {
+		return err
+	}
+	return k.dirty.Set(ctx, true)
+}
+
+// Tombstone bars a miner for good and tells the hooks, once.
+func (k Keeper) Tombstone(ctx context.Context, operator sdk.AccAddress) error {
+	miner, err := k.Miner(ctx, operator)
+	if err != nil {
+		return err
+	}
+	if miner.Tombstoned {
+		return nil
+	}
+	miner.Tombstoned = true
+	if err := k.miners.Set(ctx, operator, miner); err != nil {
+		return err
+	}
+	if err := k.clearWeight(ctx, operator); err != nil {
+		return err
+	}
+	for _, hook := range *k.hooks {
+		if err := hook(ctx, operator); err != nil {
+			return fmt.Errorf("tombstone hook for %s: %w", operator, err)
+		}
+	}
+	return k.dirty.Set(ctx, true)
+}
+
+// clearWeight takes a barred miner's governance weight away at once. The epoch's total stays:
+// the quorum does not fall because somebody is jailed.
+func (k Keeper) clearWeight(ctx context.Context, operator []byte) error {
+	epoch, err := k.Epoch(ctx)
+	if err != nil {
+		return err
+	}
+	return k.weights.Remove(ctx, collections.Join(epoch, operator))
+}
+
+// collect drains an iterator over keys.
+func collect[K any](iter collections.KeySetIterator[K], err error) ([]K, error) {
+	if err != nil {
+		return nil, err
+	}
+	return iter.Keys()
+}
