@@ -71,13 +71,13 @@ const (
 
 // Ops is the table, in order of Op. Formulas: docs/spec/ops.md.
 //
-// eout: a result with F fraction bits has eout = F + 31 for rescale, linear,
-// embed (one or two scale factors are multiplied, see the spec of each).
+// eout: a result with F fraction bits has eout = F + 31 (rescale, linear,
+// attention).
 var Ops = []OpSpec{
 	{OpExpand, "expand", []Operand{
 		{Name: "dst", Kind: Out, Type: S8, Rows: "M", Cols: "K"},
 		{Name: "seed", Kind: In, Type: U8, Rows: "1", Cols: "32"},
-		{Name: "stream", Kind: Imm64, Min: minI64, Max: maxI64, Doc: "nonce: 4 zero bytes then the stream, little-endian"},
+		{Name: "stream", Kind: Imm64, Min: minI64, Max: maxI64, Doc: "nonce: 4 zero bytes, then the stream, little-endian"},
 	}, "ChaCha20 (RFC 8439) keystream under key seed, counter from 0, row-major; byte -128 is read as 0"},
 	{OpGemm, "gemm", []Operand{
 		{Name: "dst", Kind: Out, Type: S32, Rows: "M", Cols: "N"},
@@ -185,7 +185,7 @@ var Ops = []OpSpec{
 		{Name: "topk", Kind: Imm32, Min: 0, Max: MaxDim, Doc: "0 keeps all"},
 		{Name: "topp", Kind: Imm32, Min: 0, Max: 1 << 16, Doc: "Q16; 65536 keeps all"},
 		{Name: "penalty", Kind: Imm32, Min: 1 << 14, Max: 4 << 16, Doc: "Q16; 65536 is none"},
-	}, "penalty, top-k, softmax weights, top-p, then integer Gumbel-max"},
+	}, "penalty, top-k, softmax weights, top-p, then one draw from the exact integer distribution"},
 	{OpDigest, "digest", []Operand{
 		{Name: "dst", Kind: Out, Type: U8, Rows: "1", Cols: "32"},
 		{Name: "src", Kind: In, Type: TypeAny, Rows: "M", Cols: "K"},
