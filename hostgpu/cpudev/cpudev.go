@@ -1,0 +1,144 @@
+package cpudev
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"unsafe"
+
+	"github.com/assaynet/assay/hostgpu/device"
+)
+
+// ISA is an instruction set that the device can be held to.
+type ISA string
+
+const (
+	Auto     ISA = ""         // the best that this processor has
+	Portable ISA = "portable" // Go only
+	AVX2     ISA = "avx2"
+	AVX512   ISA = "avx512vnni"
+)
+
+// ErrISA says that the processor lacks the instruction set asked for.
+var ErrISA = errors.New("cpudev: instruction set not available")
+
+// Config of a device. The zero value uses what the machine has.
+type Config struct {
+	// Threads is the most goroutines one op uses; 0 means GOMAXPROCS. The
+	// result does not depend on it.
+	Threads int
+	// ISA holds the device to an instruction set.
+	ISA ISA
+	// Memory is what all spaces together may reserve, in bytes; 0 means the
+	// machine's memory where it can be known, else 8 GiB.
+	Memory int64
+}
+
+// New makes a CPU device.
+func New(cfg Config) (device.Device, error) {
+	if probe := uint16(1); *(*byte)(unsafe.Pointer(&probe)) != 1 {
+		return nil, fmt.Errorf("%w: big-endian processor", ErrISA)
+	}
+	if cfg.Threads <= 0 {
+		cfg.Threads = runtime.GOMAXPROCS(0)
+	}
+	if cfg.Memory <= 0 {
+		cfg.Memory = machineMemory()
+	}
+	k, err := selectKernels(cfg.ISA)
+	if err != nil {
+		return nil, err
+	}
+	return device.New(&backend{cfg: cfg, kernels: k}), nil
+}
+
+// Available returns the instruction sets of this processor, best first.
+func Available() []ISA {
+	var out []ISA
+	for _, isa := range []ISA{AVX512, AVX2, Portable} {
+		if _, err := selectKernels(isa); err == nil {
+			out = append(out, isa)
+		}
+	}
+	return out
+}
+
+type backend struct {
+	cfg      Config
+	kernels  *kernels
+	mu       sync.Mutex
+	reserved int64
+}
+
+func (b *backend) Name() string { return "cpudev" }
+func (b *backend) Close() error { return nil }
+
+func (b *backend) Reserve(limit int64) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if limit > b.cfg.Memory-b.reserved {
+		return fmt.Errorf("%w: cpudev: %d bytes asked, %d of %d reserved", device.ErrDeviceMemory, limit, b.reserved, b.cfg.Memory)
+	}
+	b.reserved += limit
+	return nil
+}
+
+func (b *backend) Release(limit int64) {
+	b.mu.Lock()
+	b.reserved -= limit
+	b.mu.Unlock()
+}
+
+func (b *backend) Open() (device.Queue, error) {
+	return &queue{eng: engine{threads: b.cfg.Threads, k: b.kernels}}, nil
+}
+
+// queue runs every task at once, in the caller's goroutine and its helpers.
+type queue struct{ eng engine }
+
+// memory is one allocation, 64-byte aligned.
+type memory struct{ data []byte }
+
+func (q *queue) Alloc(n int64) (device.Mem, error) {
+	raw := make([]byte, n+63)
+	skip := -int(uintptr(unsafe.Pointer(unsafe.SliceData(raw)))) & 63
+	return &memory{raw[skip : skip+int(n) : skip+int(n)]}, nil
+}
+
+func (q *queue) Free(m device.Mem) { m.(*memory).data = nil }
+func (q *queue) Sync() error       { return nil }
+func (q *queue) Close() error      { return nil }
+
+func (q *queue) Write(m device.Mem, off int64, p []byte) error {
+	copy(m.(*memory).data[off:], p)
+	return nil
+}
+
+func (q *queue) Read(m device.Mem, off int64, p []byte) error {
+	copy(p, m.(*memory).data[off:])
+	return nil
+}
+
+func (q *queue) Run(t *device.Task) error { return q.eng.run(t) }
+
+// bytesOf is the memory of a tensor; nil if absent or empty.
+func bytesOf(t device.Tensor) []byte {
+	if t.Mem == nil {
+		return nil
+	}
+	n := t.Bytes()
+	return t.Mem.(*memory).data[t.Off : t.Off+n : t.Off+n]
+}
+
+func cast[T any](b []byte) []T {
+	if len(b) == 0 {
+		return nil
+	}
+	var z T
+	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/int(unsafe.Sizeof(z)))
+}
+
+func s8Of(t device.Tensor) []int8             { return cast[int8](bytesOf(t)) }
+func s32Of(t device.Tensor) []int32           { return cast[int32](bytesOf(t)) }
+func scalesOf(t device.Tensor) []device.Scale { return cast[device.Scale](bytesOf(t)) }

@@ -1,0 +1,75 @@
+package cpudev
+
+import (
+	"fmt"
+
+	"github.com/assaynet/assay/hostgpu/device"
+)
+
+// engine computes tasks.
+type engine struct {
+	threads int
+	k       *kernels
+}
+
+// kernels are the functions that have more than one implementation.
+type kernels struct {
+	isa ISA
+	// gemm writes dst[i*ldc + j] = Σ_k a[i*k + ..]·b[j*k + ..] for i < m, j < n.
+	// a, b are the rows of this piece, dst starts at its first element.
+	gemm   func(dst []int32, ldc int, a, b []int8, m, n, k int)
+	rowMax func(v []int32) uint32 // largest |v|
+	quant  func(q []int8, v []int32, r int64, s uint)
+}
+
+func portableKernels() *kernels {
+	return &kernels{isa: Portable, gemm: gemmPortable, rowMax: rowMaxPortable, quant: quantPortable}
+}
+
+func (e *engine) run(t *device.Task) error {
+	x := t.Tensors
+	switch t.Op {
+	case device.OpExpand:
+		return e.expand(bytesOf(x[0]), bytesOf(x[1]), t.Imms[0])
+	case device.OpGemm:
+		e.gemm(s32Of(x[0]), s8Of(x[1]), s8Of(x[2]), t.Dims.Get('M'), t.Dims.Get('N'), t.Dims.Get('K'))
+	case device.OpRescale:
+		e.rescale(s32Of(x[0]), s32Of(x[1]), scalesOf(x[2]), scalesOf(x[3]), int(t.Imms[0]))
+	case device.OpLinear:
+		e.linear(linearArgs{
+			dst: s32Of(x[0]), a: s8Of(x[1]), arow: scalesOf(x[2]), w: s8Of(x[3]), wchan: scalesOf(x[4]),
+			bias: s32Of(x[5]), residual: s32Of(x[6]), eout: int(t.Imms[0]),
+			m: t.Dims.Get('M'), n: t.Dims.Get('N'), k: t.Dims.Get('K'),
+		})
+	case device.OpQuant:
+		e.quant(s8Of(x[0]), scalesOf(x[1]), s32Of(x[2]), t.Dims.Get('K'), int(t.Imms[0]))
+	case device.OpNorm:
+		e.norm(s32Of(x[0]), s32Of(x[1]), s32Of(x[2]), t.Imms[0])
+	case device.OpNormQuant:
+		e.normQuant(s8Of(x[0]), scalesOf(x[1]), s32Of(x[2]), s32Of(x[3]), t.Imms[0])
+	case device.OpRope:
+		e.rope(s32Of(x[0]), s32Of(x[1]), s32Of(x[2]), s32Of(x[3]), t.Dims.Get('C'), t.Dims.Get('D'))
+	case device.OpAttention:
+		e.attention(newAttention(t))
+	case device.OpSiluMul:
+		e.siluMul(s32Of(x[0]), s32Of(x[1]), s32Of(x[2]))
+	case device.OpAdd, device.OpAddRow:
+		e.add(s32Of(x[0]), s32Of(x[1]), s32Of(x[2]))
+	case device.OpEmbed:
+		e.embed(s32Of(x[0]), s8Of(x[1]), scalesOf(x[2]), s32Of(x[3]), t.Dims.Get('K'), int(t.Imms[0]))
+	case device.OpCopy:
+		copy(bytesOf(x[0]), bytesOf(x[1]))
+	case device.OpSlice:
+		size := x[0].Type.Size()
+		e.slice(bytesOf(x[0]), bytesOf(x[1]), x[0].Shape.Cols*size, x[1].Shape.Cols*size, int(t.Imms[0])*size)
+	case device.OpGather:
+		e.gather(bytesOf(x[0]), bytesOf(x[1]), s32Of(x[2]), x[0].Shape.Cols*x[0].Type.Size(), x[1].Shape.Rows)
+	case device.OpSample:
+		return e.sample(newSample(t))
+	case device.OpDigest:
+		e.digest(bytesOf(x[0]), x[1], bytesOf(x[2]))
+	default:
+		return fmt.Errorf("cpudev: no kernel for op %v", t.Op)
+	}
+	return nil
+}

@@ -1,0 +1,147 @@
+package cpudev
+
+import "github.com/assaynet/assay/hostgpu/device"
+
+// gemmCols is the width of a piece of the output that one goroutine takes.
+const gemmCols = 64
+
+func (e *engine) gemm(dst []int32, a, b []int8, m, n, k int) {
+	if k == 0 {
+		clear(dst)
+		return
+	}
+	e.parallel(n, e.gemmGrain(n), 1+m*k/128, func(lo, hi int) {
+		e.k.gemm(dst[lo:], n, a, b[lo*k:hi*k], m, hi-lo, k)
+	})
+}
+
+// gemmGrain cuts the columns so that every goroutine gets a few pieces.
+func (e *engine) gemmGrain(n int) int {
+	grain := n / (4 * e.threads) / gemmCols * gemmCols
+	return max(gemmCols, min(grain, 512))
+}
+
+// gemmPortable takes four columns at a time, so that each load of a serves four.
+func gemmPortable(dst []int32, ldc int, a, b []int8, m, n, k int) {
+	for i := range m {
+		x := a[i*k : (i+1)*k]
+		out := dst[i*ldc:]
+		j := 0
+		for ; j+4 <= n; j += 4 {
+			b0, b1 := b[j*k:(j+1)*k], b[(j+1)*k:(j+2)*k]
+			b2, b3 := b[(j+2)*k:(j+3)*k], b[(j+3)*k:(j+4)*k]
+			b0, b1, b2, b3 = b0[:len(x)], b1[:len(x)], b2[:len(x)], b3[:len(x)]
+			var s0, s1, s2, s3 int32
+			for l, v := range x {
+				w := int32(v)
+				s0 += w * int32(b0[l])
+				s1 += w * int32(b1[l])
+				s2 += w * int32(b2[l])
+				s3 += w * int32(b3[l])
+			}
+			out[j], out[j+1], out[j+2], out[j+3] = s0, s1, s2, s3
+		}
+		for ; j < n; j++ {
+			out[j] = dotPortable(x, b[j*k:(j+1)*k])
+		}
+	}
+}
+
+func dotPortable(x, y []int8) (s int32) {
+	y = y[:len(x)]
+	for l, v := range x {
+		s += int32(v) * int32(y[l])
+	}
+	return s
+}
+
+// channel is a scale as loaded.
+type channel struct {
+	m int64
+	e int
+}
+
+func channels(s []device.Scale) []channel {
+	out := make([]channel, len(s))
+	for i := range s {
+		out[i].m, out[i].e = load(s[i])
+	}
+	return out
+}
+
+func (e *engine) rescale(dst, acc []int32, row, chans []device.Scale, eout int) {
+	n := len(chans)
+	ch := channels(chans)
+	e.rows(len(row), 4*n, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			rescaleRow(dst[i*n:(i+1)*n], acc[i*n:(i+1)*n], row[i], ch, eout)
+		}
+	})
+}
+
+func rescaleRow(dst, acc []int32, row device.Scale, ch []channel, eout int) {
+	m, e := load(row)
+	acc, ch = acc[:len(dst)], ch[:len(dst)]
+	for j := range dst {
+		c := ch[j]
+		dst[j] = shr(int64(acc[j])*cmul(c.m, m), c.e+e-eout)
+	}
+}
+
+type linearArgs struct {
+	dst            []int32
+	a              []int8
+	arow           []device.Scale
+	w              []int8
+	wchan          []device.Scale
+	bias, residual []int32 // nil if absent
+	eout, m, n, k  int
+}
+
+// linear computes a piece of columns of the accumulator, then finishes it
+// while it is in the cache.
+func (e *engine) linear(x linearArgs) {
+	ch := channels(x.wchan)
+	e.parallel(x.n, e.gemmGrain(x.n), 1+x.m*(8+x.k/128), func(lo, hi int) {
+		w := hi - lo
+		acc := make([]int32, x.m*w)
+		if x.k > 0 {
+			e.k.gemm(acc, w, x.a, x.w[lo*x.k:hi*x.k], x.m, w, x.k)
+		}
+		for i := range x.m {
+			row := acc[i*w : (i+1)*w]
+			rescaleRow(row, row, x.arow[i], ch[lo:hi], x.eout)
+			if x.bias != nil {
+				addTo(row, row, x.bias[lo:hi])
+			}
+			if x.residual != nil {
+				addTo(row, row, x.residual[i*x.n+lo:i*x.n+hi])
+			}
+			copy(x.dst[i*x.n+lo:i*x.n+hi], row)
+		}
+	})
+}
+
+func addTo(dst, a, b []int32) {
+	a, b = a[:len(dst)], b[:len(dst)]
+	for j := range dst {
+		dst[j] = sat32(int64(a[j]) + int64(b[j]))
+	}
+}
+
+// addPiece is the number of elements that one goroutine adds at a time.
+const addPiece = 1 << 14
+
+// add adds b to a; b is as large as a, or one row that repeats.
+func (e *engine) add(dst, a, b []int32) {
+	if len(b) == len(a) {
+		e.parallel(len(a), addPiece, 1, func(lo, hi int) { addTo(dst[lo:hi], a[lo:hi], b[lo:hi]) })
+		return
+	}
+	n := len(b)
+	e.rows(len(dst)/n, n, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			addTo(dst[i*n:(i+1)*n], a[i*n:(i+1)*n], b)
+		}
+	})
+}

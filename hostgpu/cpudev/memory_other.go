@@ -1,0 +1,5 @@
+//go:build !linux
+
+package cpudev
+
+func machineMemory() int64 { return defaultMemory }

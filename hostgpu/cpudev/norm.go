@@ -1,0 +1,127 @@
+package cpudev
+
+import (
+	"math/bits"
+
+	"github.com/assaynet/assay/hostgpu/device"
+)
+
+// normFactor gives √K/√(Σx²+epsk) as m·2^-h; m is 0 where the sum is 0.
+func (e *engine) normFactor(x []int32, epsk int64) (m int64, h int) {
+	t := uint(max(0, bits.Len32(e.k.rowMax(x))-23))
+	sum := uint64(epsk) >> (2 * t)
+	for _, v := range x {
+		w := int64(v >> t)
+		sum += uint64(w * w)
+	}
+	if sum == 0 {
+		return 0, 0
+	}
+	r, u := nroot(sum)
+	rk, uk := nroot(uint64(len(x)))
+	z := 31
+	if rk >= r {
+		z = 30
+	}
+	return int64(rk << uint(z) / r), z + uk - u + int(t)
+}
+
+func (e *engine) norm(dst, src, gain []int32, epsk int64) {
+	k := len(gain)
+	e.rows(len(dst)/k, 4*k, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			x, y := src[i*k:(i+1)*k], dst[i*k:(i+1)*k]
+			m, h := e.normFactor(x, epsk)
+			if m == 0 {
+				clear(y)
+				continue
+			}
+			for j, v := range x {
+				y[j] = shr(int64(shr(int64(v)*m, h-22))*int64(gain[j]), 22)
+			}
+		}
+	})
+}
+
+func (e *engine) normQuant(q []int8, scale []device.Scale, src, gain []int32, epsk int64) {
+	k := len(gain)
+	e.rows(len(scale), 5*k, func(lo, hi int) {
+		v := make([]int32, k)
+		for i := lo; i < hi; i++ {
+			e.normQuantRow(q[i*k:(i+1)*k], &scale[i], src[i*k:(i+1)*k], gain, v, epsk)
+		}
+	})
+}
+
+func (e *engine) normQuantRow(q []int8, scale *device.Scale, x, gain, v []int32, epsk int64) {
+	var top uint64
+	for j, g := range gain {
+		p := int64(x[j]) * int64(g)
+		top = max(top, uint64(max(p, -p)))
+	}
+	if top == 0 {
+		clear(q)
+		*scale = device.Scale{}
+		return
+	}
+	m, h := e.normFactor(x, epsk)
+	w := uint(max(0, bits.Len64(top)-31))
+	for j, g := range gain {
+		v[j] = int32(int64(x[j]) * int64(g) >> w)
+	}
+	a := uint32(top >> w)
+	r, s := quantFactor(a)
+	e.k.quant(q, v, r, s)
+	bl := bits.Len32(a)
+	p := uint64(a) << (31 - bl) * uint64(m) / 127
+	cut := bits.Len64(p) - 31
+	*scale = device.Scale{M: uint32(p >> cut), E: int32(16 + h - int(w) - bl + 31 - cut)}
+}
+
+// ropeOne is 1 in Q30, the bound of the table's entries.
+const ropeOne = 1 << 30
+
+func (e *engine) rope(dst, src, table, pos []int32, c, d int) {
+	half, positions := d/2, len(table)/d
+	e.rows(len(pos), 3*c, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			tau := table[clampIndex(pos[i], positions)*d:][:d]
+			for at := i * c; at < (i+1)*c; at += d {
+				x, y := src[at:at+d], dst[at:at+d]
+				for j := range half {
+					cos := int64(max(-ropeOne, min(ropeOne, tau[j])))
+					sin := int64(max(-ropeOne, min(ropeOne, tau[j+half])))
+					x0, x1 := int64(x[j]), int64(x[j+half])
+					y[j] = sat32(rhu(x0*cos-x1*sin, 30))
+					y[j+half] = sat32(rhu(x1*cos+x0*sin, 30))
+				}
+			}
+		}
+	})
+}
+
+func (e *engine) siluMul(dst, gate, up []int32) {
+	const block = 1024
+	e.parallel(len(dst), block, 8, func(lo, hi int) {
+		g, u, out := gate[lo:hi], up[lo:hi], dst[lo:hi]
+		for j, x := range g {
+			out[j] = siluMul(x, u[j])
+		}
+	})
+}
+
+// log2e is log2(e) in Q30.
+const log2e = 1549082005
+
+func siluMul(x, y int32) int32 {
+	d := uint64(absU32(x))*log2e + 1<<30
+	d >>= 31
+	p := uint64(exp2(int32(d&32767))) << 9 >> min(d>>15, 31)
+	numerator := p
+	if x >= 0 {
+		numerator = 1 << 24
+	}
+	den := 1<<24 + p
+	sigma := int64((numerator<<24 + den/2) / den)
+	return shr(rhu(int64(x)*sigma, 24)*int64(y), 16)
+}

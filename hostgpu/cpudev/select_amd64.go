@@ -1,0 +1,10 @@
+package cpudev
+
+import "fmt"
+
+func selectKernels(isa ISA) (*kernels, error) {
+	if isa != Auto && isa != Portable {
+		return nil, fmt.Errorf("%w: %s", ErrISA, isa)
+	}
+	return portableKernels(), nil
+}
