@@ -124,11 +124,10 @@ type Draw struct {
 	Validator     []byte // address of the validator
 	Claimant      []byte // address of the miner
 	Count         uint64 // units of the claim
+	Units         uint64 // that the round draws of the claim in all; Total in the first round
 	Power         uint64 // of the validator, frozen for the epoch
-	TotalPower    uint64 // of all
-	ClaimantPower uint64 // of the miner, 0 if it is no validator
-	SampleMin     uint64 // parameters of the chain, see Total
-	SampleMax     uint64
+	TotalPower    uint64 // of all who draw
+	ClaimantPower uint64 // of the miner among them, 0 if it does not draw
 }
 
 // Size is how many units the validator draws; 0 of its own claim.
@@ -136,7 +135,8 @@ func (d Draw) Size() int {
 	if bytes.Equal(d.Validator, d.Claimant) {
 		return 0
 	}
-	return min(Share(Total(d.Count, d.SampleMin, d.SampleMax), d.Power, d.TotalPower, d.ClaimantPower), int(min(d.Count, MaxSamples)))
+	most := min(d.Count, MaxSamples)
+	return Share(int(min(d.Units, most)), d.Power, d.TotalPower, d.ClaimantPower)
 }
 
 // Indexes is the sorted sample that the output gives.

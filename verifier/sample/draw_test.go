@@ -162,7 +162,7 @@ func TestShare(t *testing.T) {
 // still checked in full by the other 10 %.
 func TestGiantIsAuditedByOthers(t *testing.T) {
 	giant, small := []byte("giant"), []byte("small")
-	d := Draw{Validator: giant, Claimant: giant, Count: 1_000_000, Power: 900, TotalPower: 1000, ClaimantPower: 900, SampleMin: 20, SampleMax: 300}
+	d := Draw{Validator: giant, Claimant: giant, Count: 1_000_000, Power: 900, TotalPower: 1000, ClaimantPower: 900, Units: 300}
 	if d.Size() != 0 || d.Indexes(Output{1}) != nil {
 		t.Error("the giant audits itself")
 	}
@@ -198,7 +198,7 @@ func TestDrawsAreIndependent(t *testing.T) {
 }
 
 func TestContains(t *testing.T) {
-	d := Draw{Validator: []byte("v"), Claimant: []byte("c"), Count: 1000, Power: 1, TotalPower: 2, ClaimantPower: 1, SampleMin: 50, SampleMax: 50}
+	d := Draw{Validator: []byte("v"), Claimant: []byte("c"), Count: 1000, Power: 1, TotalPower: 2, ClaimantPower: 1, Units: 50}
 	s := d.Indexes(Output{1})
 	if err := d.Contains(Output{1}, s); err != nil || len(s) != 50 {
 		t.Fatal(err)
@@ -224,7 +224,7 @@ func TestContains(t *testing.T) {
 func FuzzDraw(f *testing.F) {
 	f.Add(uint64(1000), uint64(5), uint64(9), uint64(2), uint64(20), uint64(300))
 	f.Fuzz(func(t *testing.T, count, p, total, pc, lo, hi uint64) {
-		d := Draw{Validator: []byte("v"), Claimant: []byte("c"), Count: count, Power: p, TotalPower: total, ClaimantPower: pc, SampleMin: lo, SampleMax: hi}
+		d := Draw{Validator: []byte("v"), Claimant: []byte("c"), Count: count, Power: p, TotalPower: total, ClaimantPower: pc, Units: uint64(Total(count, lo, hi))}
 		s := d.Indexes(Output{1})
 		if len(s) != d.Size() || len(s) > MaxSamples || uint64(len(s)) > count {
 			t.Fatalf("%d samples, size %d, of %d", len(s), d.Size(), count)
