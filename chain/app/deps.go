@@ -1,23 +1,19 @@
 package app
 
-import "errors"
+import "github.com/assaynet/assay/verifier/sample"
 
 // Version is the version of the application, stored with the state.
 const Version = "0.1.0"
 
-// Deps are the parts that execute or verify what modules compute, or would bring large
-// imports into the application.
-type Deps struct {
-	// VerifyVRF proves that an owner holds the secret of a VRF key.
-	VerifyVRF func(pubkey, owner, possession []byte) error
-}
+// Deps are the parts that execute what modules compute. The application knows them only by
+// these interfaces.
+type Deps struct{}
 
-// errNoDeps is what an application without dependencies answers.
-var errNoDeps = errors.New("this application verifies no keys")
-
-func (d Deps) verifyVRF() func(pubkey, owner, possession []byte) error {
-	if d.VerifyVRF != nil {
-		return d.VerifyVRF
+// verifyVRF proves that the owner holds the secret of a VRF key.
+func verifyVRF(pubkey, owner, possession []byte) error {
+	key, err := sample.ParsePublicKey(pubkey)
+	if err != nil {
+		return err
 	}
-	return func(_, _, _ []byte) error { return errNoDeps }
+	return sample.VerifyPossession(key, owner, possession)
 }

@@ -79,7 +79,7 @@ func newKeepers(app *App, cfg Config) keepers {
 	k.Upgrade = upgradekeeper.NewKeeper(nil, store(upgradetypes.StoreKey), codec, cfg.Home, app.BaseApp, k.authority)
 
 	k.Power = powerkeeper.New(powerkeeper.Config{
-		Codec: codec, Store: store(powertypes.StoreKey), Authority: k.authority, VerifyVRF: cfg.Deps.verifyVRF(),
+		Codec: codec, Store: store(powertypes.StoreKey), Authority: k.authority, VerifyVRF: verifyVRF,
 	})
 
 	// Without a staking module there is no community pool: cancelled proposals burn their
@@ -106,4 +106,3 @@ func blockedAddresses() map[string]bool {
 }
 
 func headerAt(height int64) cmtproto.Header { return cmtproto.Header{Height: height} }
-

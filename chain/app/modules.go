@@ -56,7 +56,7 @@ func basics(cdc codec.Codec) []module.AppModuleBasic {
 func setOrder(m *module.Manager) {
 	m.SetOrderPreBlockers(upgradetypes.ModuleName, authtypes.ModuleName)
 	m.SetOrderBeginBlockers(powertypes.ModuleName, authz.ModuleName)
-	m.SetOrderEndBlockers(govtypes.ModuleName, feegrant.ModuleName, powertypes.ModuleName)
+	m.SetOrderEndBlockers(banktypes.ModuleName, govtypes.ModuleName, feegrant.ModuleName, powertypes.ModuleName)
 	genesis := []string{
 		authtypes.ModuleName, banktypes.ModuleName, govtypes.ModuleName, powertypes.ModuleName,
 		authz.ModuleName, feegrant.ModuleName, upgradetypes.ModuleName, consensustypes.ModuleName,

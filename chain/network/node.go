@@ -1,0 +1,255 @@
+package network
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	cmtdb "github.com/cometbft/cometbft-db"
+	cmtcfg "github.com/cometbft/cometbft/config"
+	"github.com/cometbft/cometbft/node"
+	"github.com/cometbft/cometbft/proxy"
+	"github.com/cometbft/cometbft/rpc/client/local"
+	cmttypes "github.com/cometbft/cometbft/types"
+	dbm "github.com/cosmos/cosmos-db"
+	"golang.org/x/sync/errgroup"
+
+	"cosmossdk.io/log/v2"
+
+	"github.com/cosmos/cosmos-sdk/client"
+	"github.com/cosmos/cosmos-sdk/server"
+	"github.com/cosmos/cosmos-sdk/server/api"
+	servergrpc "github.com/cosmos/cosmos-sdk/server/grpc"
+	cmtlog "github.com/cosmos/cosmos-sdk/server/log"
+	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
+	genutiltypes "github.com/cosmos/cosmos-sdk/x/genutil/types"
+
+	"github.com/assaynet/assay/chain/app"
+)
+
+// Options are what a home folder cannot hold.
+type Options struct {
+	// Logger gets the node's messages; nil means silence.
+	Logger log.Logger
+	// Deps returns the parts that execute modules for the node of a home folder. Nil means
+	// none.
+	Deps func(home string) (app.Deps, error)
+}
+
+// Node is a running node. Its methods may be called from any goroutine.
+type Node struct {
+	home   string
+	app    *app.App
+	comet  *node.Node
+	client client.Context
+	addrs  Addresses
+	chain  string
+
+	indexes []io.Closer
+	cancel  context.CancelFunc
+	group   *errgroup.Group
+	stop    sync.Once
+	err     error
+}
+
+// Start runs the node of a home folder: application, CometBFT, gRPC and REST. It returns once
+// all of them listen; the node runs until Stop.
+func Start(home string, opts Options) (_ *Node, err error) {
+	if opts.Logger == nil {
+		opts.Logger = log.NewNopLogger()
+	}
+	conf, err := readFiles(home)
+	if err != nil {
+		return nil, err
+	}
+	var deps app.Deps
+	if opts.Deps != nil {
+		if deps, err = opts.Deps(home); err != nil {
+			return nil, fmt.Errorf("network: dependencies of %s: %w", home, err)
+		}
+	}
+	doc, err := readGenesis(conf.comet)
+	if err != nil {
+		return nil, err
+	}
+	db, err := dbm.NewDB("application", server.GetAppDBBackend(conf.viper), filepath.Join(home, "data"))
+	if err != nil {
+		return nil, fmt.Errorf("network: open state: %w", err)
+	}
+	application, err := app.New(app.Config{
+		Logger: opts.Logger, DB: db, Home: home, Deps: deps, Options: server.DefaultBaseappOptions(conf.viper),
+	})
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	n := &Node{home: home, app: application, chain: doc.ChainID}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.Stop())
+		}
+	}()
+	keys, err := LoadKeys(home, application.Encoding().Codec)
+	if err != nil {
+		return nil, err
+	}
+	comet, err := node.NewNode(conf.comet, keys.Consensus, keys.Node,
+		proxy.NewLocalClientCreator(server.NewCometABCIWrapper(application)),
+		func() (*cmttypes.GenesisDoc, error) { return doc, nil },
+		n.openDB, node.DefaultMetricsProvider(conf.comet.Instrumentation),
+		cmtlog.CometLoggerWrapper{Logger: opts.Logger})
+	if err != nil {
+		return nil, fmt.Errorf("network: make node: %w", err)
+	}
+	if err := comet.Start(); err != nil {
+		return nil, fmt.Errorf("network: start node: %w", err)
+	}
+	n.comet = comet
+	n.addrs = Addresses{
+		P2P:  strings.TrimPrefix(conf.comet.P2P.ListenAddress, "tcp://"),
+		RPC:  strings.TrimPrefix(conf.comet.RPC.ListenAddress, "tcp://"),
+		GRPC: conf.server.GRPC.Address,
+		REST: strings.TrimPrefix(conf.server.API.Address, "tcp://"),
+	}
+	enc := application.Encoding()
+	n.client = client.Context{}.
+		WithHomeDir(home).
+		WithChainID(doc.ChainID).
+		WithCodec(enc.Codec).
+		WithInterfaceRegistry(enc.Registry).
+		WithTxConfig(enc.Tx).
+		WithLegacyAmino(enc.Amino).
+		WithKeyring(keys.Keyring).
+		WithAccountRetriever(authtypes.AccountRetriever{}).
+		WithClient(local.New(comet))
+	return n, n.serve(conf, opts.Logger)
+}
+
+// openDB opens a database for CometBFT and remembers the transaction index, the one that
+// CometBFT does not close when it stops: a restart in this process would find it locked.
+func (n *Node) openDB(ctx *cmtcfg.DBContext) (cmtdb.DB, error) {
+	db, err := cmtcfg.DefaultDBProvider(ctx)
+	if err == nil && ctx.ID == "tx_index" {
+		n.indexes = append(n.indexes, db)
+	}
+	return db, err
+}
+
+// serve starts gRPC and REST.
+func (n *Node) serve(conf *files, logger log.Logger) error {
+	n.app.RegisterTxService(n.client)
+	n.app.RegisterTendermintService(n.client)
+	n.app.RegisterNodeService(n.client, conf.server)
+
+	ctx, cancel := context.WithCancel(context.Background())
+	n.cancel = cancel
+	n.group, ctx = errgroup.WithContext(ctx)
+	if !conf.server.GRPC.Enable {
+		return nil
+	}
+	srv, clientCtx, err := servergrpc.NewGRPCServerAndContext(n.client, n.app, conf.server.GRPC, logger)
+	if err != nil {
+		return fmt.Errorf("network: gRPC: %w", err)
+	}
+	n.group.Go(func() error { return servergrpc.StartGRPCServer(ctx, logger, conf.server.GRPC, srv) })
+	if conf.server.API.Enable {
+		rest := api.New(clientCtx, logger, srv)
+		n.app.RegisterAPIRoutes(rest, conf.server.API)
+		n.group.Go(func() error { return rest.Start(ctx, conf.server) })
+	}
+	return nil
+}
+
+// Home is the node's folder.
+func (n *Node) Home() string { return n.home }
+
+// ChainID is the name of the chain.
+func (n *Node) ChainID() string { return n.chain }
+
+// App is the node's application: for reading heights and hashes beside it.
+func (n *Node) App() *app.App { return n.app }
+
+// Comet is the consensus node.
+func (n *Node) Comet() *node.Node { return n.comet }
+
+// Client is a context for queries and transactions through this node, with its keyring.
+func (n *Node) Client() client.Context { return n.client }
+
+// Addresses are where the node listens.
+func (n *Node) Addresses() Addresses { return n.addrs }
+
+// Height is the last committed height.
+func (n *Node) Height() int64 { return n.app.LastBlockHeight() }
+
+// WaitHeight returns once the node has committed the height, or with the context's error.
+func (n *Node) WaitHeight(ctx context.Context, height int64) error {
+	const subscriber = "assay-wait-height"
+	name := fmt.Sprintf("%s-%p", subscriber, &height)
+	events, err := n.comet.EventBus().Subscribe(ctx, name, cmttypes.EventQueryNewBlock, 16)
+	if err != nil {
+		return fmt.Errorf("network: wait for height: %w", err)
+	}
+	defer func() { _ = n.comet.EventBus().UnsubscribeAll(context.WithoutCancel(ctx), name) }()
+	for n.Height() < height {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("network: waiting for height %d at %d: %w", height, n.Height(), ctx.Err())
+		case <-events.Canceled():
+			return fmt.Errorf("network: waiting for height %d at %d: %w", height, n.Height(), events.Err())
+		case <-n.comet.Quit():
+			return fmt.Errorf("network: node stopped at height %d", n.Height())
+		case <-events.Out():
+		}
+	}
+	return nil
+}
+
+// Stop ends the node and releases its home folder; it waits until that is done. It may be
+// called repeatedly.
+func (n *Node) Stop() error {
+	n.stop.Do(func() {
+		var errs []error
+		if n.cancel != nil {
+			n.cancel()
+		}
+		if n.group != nil {
+			if err := n.group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+				errs = append(errs, err)
+			}
+		}
+		if n.comet != nil {
+			if err := n.comet.Stop(); err != nil {
+				errs = append(errs, err)
+			}
+			n.comet.Wait()
+		}
+		for _, db := range n.indexes {
+			errs = append(errs, db.Close())
+		}
+		errs = append(errs, n.app.Close())
+		n.err = errors.Join(errs...)
+	})
+	return n.err
+}
+
+func readGenesis(cfg *cmtcfg.Config) (*cmttypes.GenesisDoc, error) {
+	genesis, err := genutiltypes.AppGenesisFromFile(cfg.GenesisFile())
+	if err != nil {
+		return nil, fmt.Errorf("network: genesis %s: %w", cfg.GenesisFile(), err)
+	}
+	doc, err := genesis.ToGenesisDoc()
+	if err != nil {
+		return nil, fmt.Errorf("network: genesis %s: %w", cfg.GenesisFile(), err)
+	}
+	return doc, nil
+}
+
+// Exists says whether a home folder has been initialised.
+func Exists(home string) bool {
+	_, err := os.Stat(filepath.Join(home, "config", "genesis.json"))
+	return err == nil
+}
