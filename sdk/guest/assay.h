@@ -102,7 +102,7 @@ ASSAY_IMPORT("tensor", "expand")
 void tensor_expand(assay_tensor dst, assay_tensor seed, int64_t stream);
 //   dst: s8[M,K], written
 //   seed: u8[1,32]
-//   stream: -9223372036854775808 to 9223372036854775807; nonce: 4 zero bytes then the stream, little-endian
+//   stream: -9223372036854775808 to 9223372036854775807; nonce: 4 zero bytes, then the stream, little-endian
 
 // dst[i,j] = sum over k of a[i,k]·b[j,k]; K at most 131,072.
 ASSAY_IMPORT("tensor", "gemm")
@@ -230,7 +230,7 @@ void tensor_gather(assay_tensor dst, assay_tensor src, assay_tensor ids);
 //   src: any type[S,K]
 //   ids: s32[M,1]; clamped to [0, S-1]
 
-// penalty, top-k, softmax weights, top-p, then integer Gumbel-max.
+// penalty, top-k, softmax weights, top-p, then one draw from the exact integer distribution.
 ASSAY_IMPORT("tensor", "sample")
 void tensor_sample(assay_tensor dst, assay_tensor logits, assay_tensor history, assay_tensor seed, int64_t step, int32_t temperature, int32_t topk, int32_t topp, int32_t penalty);
 //   dst: s32[1,1], written; token id

@@ -10,7 +10,8 @@
 //
 // and exports the functions of runtime/abi with //go:wasmexport. Host calls
 // return no errors: a call that the host refuses stops the job with a trap.
-// Nothing here allocates, so that a module which keeps its own buffers never
+// It imports next to nothing, because what it imports is part of every module,
+// and nothing here allocates, so that a module which keeps its own buffers never
 // runs the garbage collector, whose work would be billed as gas.
 //
 // The package must not know any particular module, and hosts never import it.

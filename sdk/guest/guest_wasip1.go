@@ -3,7 +3,6 @@ package guest
 import (
 	"unsafe"
 
-	"github.com/assaynet/assay/hostgpu/device"
 	"github.com/assaynet/assay/runtime/abi"
 )
 
@@ -13,16 +12,15 @@ const Version = abi.Version
 // Tensor is a handle; 0 is no tensor, and stands for an absent operand.
 type Tensor int32
 
-// Element types.
-const (
-	U8    = device.U8
-	S8    = device.S8
-	S32   = device.S32
-	Scale = device.ScaleT
-)
+// Factor is one element of type Scale: the value M·2^-E with M in
+// [2^30, 2^31), or zero.
+type Factor struct {
+	M uint32
+	E int32
+}
 
 // Alloc makes a zeroed tensor of the job's own memory.
-func Alloc(dt device.DType, rows, cols int) Tensor {
+func Alloc(dt DType, rows, cols int) Tensor {
 	return Tensor(tensorAlloc(int32(dt), int32(rows), int32(cols)))
 }
 
@@ -49,7 +47,7 @@ func (t Tensor) WriteS32(off int64, p []int32) {
 }
 
 // WriteScales copies elements to byte offset off.
-func (t Tensor) WriteScales(off int64, p []device.Scale) {
+func (t Tensor) WriteScales(off int64, p []Factor) {
 	tensorWrite(t, off, unsafe.Pointer(unsafe.SliceData(p)), int32(8*len(p)))
 }
 
@@ -97,10 +95,10 @@ func Emit(token uint32, text []byte) (stop bool) {
 	return assayEmit(int32(token), unsafe.Pointer(unsafe.SliceData(text)), int32(len(text))) != 0
 }
 
-// Known copies the known tokens of a check, four bytes each, to p and returns
-// the length of all of them in bytes.
-func Known(p []byte) int {
-	return int(assayKnown(unsafe.Pointer(unsafe.SliceData(p)), int32(len(p))))
+// Known copies the known tokens of a check to p and returns how many there are
+// in all.
+func Known(p []int32) int {
+	return int(assayKnown(unsafe.Pointer(unsafe.SliceData(p)), int32(4*len(p)))) / 4
 }
 
 // ModelConfig copies the model's config to p and returns its whole length.

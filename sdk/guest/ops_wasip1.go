@@ -2,11 +2,22 @@
 
 package guest
 
+// DType is the element type of a tensor.
+type DType int32
+
+// Element types.
+const (
+	U8    DType = 1 // 1 bytes
+	S8    DType = 2 // 1 bytes
+	S32   DType = 3 // 4 bytes
+	Scale DType = 4 // 8 bytes
+)
+
 // Expand: ChaCha20 (RFC 8439) keystream under key seed, counter from 0, row-major; byte -128 is read as 0.
 //
 //   - dst: s8[M,K], written
 //   - seed: u8[1,32]
-//   - stream: -9223372036854775808 to 9223372036854775807; nonce: 4 zero bytes then the stream, little-endian
+//   - stream: -9223372036854775808 to 9223372036854775807; nonce: 4 zero bytes, then the stream, little-endian
 //
 //go:wasmimport tensor expand
 //go:noescape
@@ -183,7 +194,7 @@ func Slice(dst Tensor, src Tensor, col0 int32)
 //go:noescape
 func Gather(dst Tensor, src Tensor, ids Tensor)
 
-// Sample: penalty, top-k, softmax weights, top-p, then integer Gumbel-max.
+// Sample: penalty, top-k, softmax weights, top-p, then one draw from the exact integer distribution.
 //
 //   - dst: s32[1,1], written; token id
 //   - logits: s32[1,V]; Q16

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"crypto/sha256"
+
+	"github.com/assaynet/assay/sdk/guest"
+)
+
+const (
+	tag       = "assay/hashpow/1"
+	maxRounds = 1000000
+
+	abortParams = 1 // not four bytes, or rounds outside 1 to maxRounds
+	abortOrder  = 2 // pow_units before pow_setup
+)
+
+var (
+	rounds uint32
+	prefix int                          // bytes of message before the index
+	msg    [len(tag) + 32 + 32 + 8]byte // tag, seed, identity, index
+	pair   [2 * sha256.Size]byte        // h ‖ h
+)
+
+func main() {}
+
+//go:wasmexport assay_abi
+func assayABI() int32 { return guest.Version }
+
+//go:wasmexport pow_setup
+func powSetup() {
+	var p [4]byte
+	if guest.Params(p[:]) != len(p) {
+		guest.Abort(abortParams)
+	}
+	rounds = uint32(p[0]) | uint32(p[1])<<8 | uint32(p[2])<<16 | uint32(p[3])<<24
+	if rounds < 1 || rounds > maxRounds {
+		guest.Abort(abortParams)
+	}
+	var seed [32]byte
+	guest.Seed(&seed)
+	prefix = copy(msg[:], tag)
+	prefix += copy(msg[prefix:], seed[:])
+	prefix += guest.Identity(msg[prefix : prefix+32])
+}
+
+//go:wasmexport pow_units
+func powUnits(n int32) {
+	if rounds == 0 {
+		guest.Abort(abortOrder)
+	}
+	for u := 0; u < int(n); u++ {
+		index := guest.UnitIndex(u)
+		for i := 0; i < 8; i++ {
+			msg[prefix+i] = byte(index >> (8 * i))
+		}
+		h := sha256.Sum256(msg[:prefix+8])
+		for r := uint32(0); r < rounds; r++ {
+			copy(pair[:32], h[:])
+			copy(pair[32:], h[:])
+			h = sha256.Sum256(pair[:])
+		}
+		guest.RecordBytes(u, h[:])
+	}
+}
