@@ -1,0 +1,35 @@
+// Shared declarations of the reference kernels. docs/spec/ops.md defines what
+// each must compute; every function here trusts its operands, which the device
+// layer has checked (shapes, bounds, no overlap but the allowed in-place ones).
+//
+// Freestanding C: no libc, no floats, no allocation. Pointers are offsets into
+// the one linear memory; tensors are 64-byte aligned unless they are views.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+#include <wasm_simd128.h>
+
+typedef uint8_t u8;
+typedef int8_t i8;
+typedef int16_t i16;
+typedef uint16_t u16;
+typedef int32_t i32;
+typedef uint32_t u32;
+typedef int64_t i64;
+typedef uint64_t u64;
+
+// A scale m·2^-e, m in [2^30, 2^31) or both zero. Written bytes may hold any
+// bits, so no kernel may rely on the range of m.
+typedef struct { u32 m; i32 e; } scale;
+
+#define EXPORT(name) __attribute__((export_name(#name), used))
+#define INLINE static inline __attribute__((always_inline))
+#define NOINLINE __attribute__((noinline))
+
+INLINE u32 min_u32(u32 a, u32 b) { return a < b ? a : b; }
+
+// Unaligned-safe little-endian loads (Wasm is little-endian by definition).
+typedef u32 __attribute__((aligned(1), may_alias)) u32_u;
+
+// 64-byte staging and packing buffers live in .bss and are shared between
+// kernels: an instance runs one kernel at a time.
