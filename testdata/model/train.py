@@ -128,12 +128,12 @@ class Llama(nn.Module):
         return self.model.norm(x) @ self.model.embed_tokens.weight.t()
 
 
-def save_safetensors(path, state, meta):
-    """Writes the format itself: u64 header length, JSON, then data."""
-    head, blobs, off = {"__metadata__": meta}, [], 0
+def save_safetensors(path, state):
+    """Writes the format itself: u64 header length, JSON, then data, as float16."""
+    head, blobs, off = {}, [], 0
     for name in sorted(state):
-        raw = state[name].detach().to(torch.float32).contiguous().numpy().tobytes()
-        head[name] = {"dtype": "F32", "shape": list(state[name].shape), "data_offsets": [off, off + len(raw)]}
+        raw = state[name].detach().to(torch.float16).contiguous().numpy().tobytes()
+        head[name] = {"dtype": "F16", "shape": list(state[name].shape), "data_offsets": [off, off + len(raw)]}
         blobs.append(raw)
         off += len(raw)
     text = json.dumps(head, sort_keys=True, separators=(",", ":")).encode()
@@ -225,8 +225,11 @@ def main():
                 f.flush()
                 print(step + 1, f"{mean:.4f}", v, f"{time.time() - start:.0f}s", flush=True)
                 if step % 400 == 399:
-                    save_safetensors(a.out, model.state_dict(), {"config": json.dumps(CONFIG)})
-    save_safetensors(a.out, model.state_dict(), {"config": json.dumps(CONFIG)})
+                    save_safetensors(a.out, model.state_dict())
+    save_safetensors(a.out, model.state_dict())
+    with open("config.json", "w") as f:
+        json.dump(CONFIG, f, indent=1)
+        f.write("\n")
     print("val at 512:", evaluate(model, val, 512))
     for t in (0.6, 0.8):
         print("---", t, "\n" + generate(model, "The Rays of Light", 400, t, gen))
