@@ -1,0 +1,42 @@
+package types
+
+import "cosmossdk.io/errors"
+
+// DefaultGenesis is a chain without any audit.
+func DefaultGenesis() *GenesisState {
+	return &GenesisState{Params: DefaultParams(), NextReport: 1, NextDemand: 1}
+}
+
+// Validate returns ErrInvalidGenesis or ErrInvalidParams.
+func (g GenesisState) Validate() error {
+	if err := g.Params.Validate(); err != nil {
+		return err
+	}
+	if g.NextReport == 0 || g.NextDemand == 0 {
+		return errors.Wrap(ErrInvalidGenesis, "sequences begin at 1")
+	}
+	if n := len(g.Round.Seats) + len(g.Round.Absent); n > MaxSeats {
+		return errors.Wrapf(ErrInvalidGenesis, "%d seats, at most %d", n, MaxSeats)
+	}
+	for _, v := range g.Verdicts {
+		if len(v.Output) != rootBytes || len(v.KeyedRoot) != rootBytes {
+			return errors.Wrapf(ErrInvalidGenesis, "verdict of %s: output or root is not %d bytes", v.Validator, rootBytes)
+		}
+	}
+	for _, r := range g.Reports {
+		if len(r.Id) != rootBytes || len(r.Digest) != rootBytes || r.Sequence >= g.NextReport {
+			return errors.Wrapf(ErrInvalidGenesis, "report on unit %d of %s", r.Index, r.Claimant)
+		}
+	}
+	for _, d := range g.Demands {
+		if len(d.Indexes) == 0 || len(d.Indexes) > maxDemand || d.Id >= g.NextDemand {
+			return errors.Wrapf(ErrInvalidGenesis, "demand %d", d.Id)
+		}
+	}
+	for _, a := range g.Answers {
+		if len(a.Digest) != rootBytes {
+			return errors.Wrapf(ErrInvalidGenesis, "answer for unit %d of %s", a.Index, a.Claimant)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,126 @@
+package types
+
+import (
+	"cosmossdk.io/errors"
+
+	"github.com/assaynet/assay/verifier/commit"
+	"github.com/assaynet/assay/verifier/sample"
+)
+
+const (
+	basisPoints    = 10_000
+	maxReporterBps = 1_000 // a tenth of a forfeit
+	maxDelay       = 1_000_000
+	maxQueue       = 4_096
+	maxDemand      = 64
+	maxDeposit     = 1_000_000_000_000
+	rootBytes      = 32
+	gnk            = 1_000_000_000
+)
+
+// DefaultParams suit a development network.
+func DefaultParams() Params {
+	return Params{
+		ReportDelay:        2,
+		MaxQueue:           256,
+		MaxReports:         16,
+		MaxRounds:          2,
+		CoverageBps:        6_667,
+		ExtraDraw:          1_000,
+		ForfeitUnits:       3,
+		ReporterBps:        maxReporterBps,
+		AnswerBlocks:       10,
+		AnswerReportBlocks: 5,
+		MaxDemand:          8,
+		DemandDeposit:      gnk / 1000,
+		RetainEpochs:       4,
+	}
+}
+
+// ProductionParams suit a network with blocks of six seconds and an epoch a day.
+func ProductionParams() Params {
+	p := DefaultParams()
+	p.ReportDelay = 20
+	p.AnswerBlocks = 50
+	p.AnswerReportBlocks = 50
+	return p
+}
+
+// Validate returns ErrInvalidParams and what is allowed.
+func (p Params) Validate() error {
+	for _, r := range []struct {
+		name             string
+		value, low, high uint64
+	}{
+		{"report_delay", p.ReportDelay, 1, maxDelay},
+		{"max_queue", uint64(p.MaxQueue), 2, maxQueue},
+		{"max_reports", uint64(p.MaxReports), 1, maxQueue},
+		{"max_rounds", uint64(p.MaxRounds), 0, 16},
+		{"coverage_bps", uint64(p.CoverageBps), 0, basisPoints},
+		{"extra_draw", p.ExtraDraw, 0, sample.MaxSamples},
+		{"forfeit_units", uint64(p.ForfeitUnits), 1, 1_000},
+		{"reporter_bps", uint64(p.ReporterBps), 0, maxReporterBps},
+		{"answer_blocks", p.AnswerBlocks, 1, maxDelay},
+		{"answer_report_blocks", p.AnswerReportBlocks, 1, maxDelay},
+		{"max_demand", uint64(p.MaxDemand), 1, maxDemand},
+		{"demand_deposit", p.DemandDeposit, 0, maxDeposit},
+		{"retain_epochs", p.RetainEpochs, 1, 1_000},
+	} {
+		if r.value < r.low || r.value > r.high {
+			return errors.Wrapf(ErrInvalidParams, "%s is %d, allowed is %d to %d", r.name, r.value, r.low, r.high)
+		}
+	}
+	return nil
+}
+
+// ValidateBasic checks what needs no state.
+func (m *MsgVerdict) ValidateBasic() error {
+	if len(m.VrfProof) != sample.ProofSize {
+		return errors.Wrapf(ErrInvalidProof, "%d bytes, not %d", len(m.VrfProof), sample.ProofSize)
+	}
+	if len(m.KeyedRoot) != rootBytes {
+		return errors.Wrapf(ErrInvalidRoot, "%d bytes, not %d", len(m.KeyedRoot), rootBytes)
+	}
+	return nil
+}
+
+// ValidateBasic checks what needs no state.
+func (m *MsgReport) ValidateBasic() error {
+	if len(m.Opening) > commit.MaxOpeningBytes {
+		return errors.Wrapf(ErrInvalidOpening, "%d bytes, at most %d", len(m.Opening), commit.MaxOpeningBytes)
+	}
+	return optionalProof(m.VrfProof)
+}
+
+// ValidateBasic checks what needs no state.
+func (m *MsgDemand) ValidateBasic() error {
+	if len(m.Indexes) == 0 || len(m.Indexes) > maxDemand {
+		return errors.Wrapf(ErrTooManyIndexes, "%d, allowed is 1 to %d", len(m.Indexes), maxDemand)
+	}
+	for i, x := range m.Indexes[1:] {
+		if x <= m.Indexes[i] {
+			return errors.Wrapf(ErrInvalidIndex, "%d after %d, they must ascend", x, m.Indexes[i])
+		}
+	}
+	return optionalProof(m.VrfProof)
+}
+
+// ValidateBasic checks what needs no state.
+func (m *MsgAnswer) ValidateBasic() error {
+	if len(m.Openings) == 0 || len(m.Openings) > maxDemand {
+		return errors.Wrapf(ErrIncompleteAnswer, "%d openings, allowed is 1 to %d", len(m.Openings), maxDemand)
+	}
+	for i, o := range m.Openings {
+		if len(o) > commit.MaxOpeningBytes {
+			return errors.Wrapf(ErrInvalidOpening, "opening %d has %d bytes, at most %d", i, len(o), commit.MaxOpeningBytes)
+		}
+	}
+	return nil
+}
+
+func optionalProof(p []byte) error {
+	if len(p) != 0 && len(p) != sample.ProofSize {
+		return errors.Wrapf(ErrInvalidProof, "%d bytes, not %d or none", len(p), sample.ProofSize)
+	}
+	return nil
+}

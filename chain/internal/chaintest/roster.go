@@ -1,0 +1,80 @@
+package chaintest
+
+import (
+	"context"
+	"slices"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	sprinttypes "github.com/assaynet/assay/chain/sprint/types"
+)
+
+// Roster implements what the modules need of the registry and of power, in memory: who is
+// registered, who is jailed, and what was asked of it.
+type Roster struct {
+	Work     sprinttypes.Work
+	Miners   map[string]bool // true: jailed
+	Opened   []uint64        // epochs in the order in which they opened
+	Settled  map[uint64][]sprinttypes.Share
+	Failures []uint64
+	Jailings []string
+}
+
+// NewRoster returns a roster with a module and no miners.
+func NewRoster() *Roster {
+	hash := make([]byte, 32)
+	hash[0] = 0xa5
+	return &Roster{
+		Work:    sprinttypes.Work{ModuleHash: hash, Params: []byte{1, 2}, TensorBytes: 1 << 20, GasSetup: 1000, GasUnit: 100},
+		Miners:  make(map[string]bool),
+		Settled: make(map[uint64][]sprinttypes.Share),
+	}
+}
+
+// Register adds miners.
+func (r *Roster) Register(miners ...sdk.AccAddress) {
+	for _, m := range miners {
+		r.Miners[string(m)] = false
+	}
+}
+
+// Miner implements the modules' interface.
+func (r *Roster) Miner(_ context.Context, m sdk.AccAddress) (registered, jailed bool, err error) {
+	jailed, registered = r.Miners[string(m)]
+	return registered, jailed, nil
+}
+
+// Jail implements the audit's interface.
+func (r *Roster) Jail(_ context.Context, m sdk.AccAddress) error {
+	r.Miners[string(m)] = true
+	r.Jailings = append(r.Jailings, string(m))
+	return nil
+}
+
+// SettleEpoch implements the sprint's interface.
+func (r *Roster) SettleEpoch(_ context.Context, epoch uint64, shares []sprinttypes.Share) error {
+	r.Settled[epoch] = slices.Clone(shares)
+	return nil
+}
+
+// Registry is the part of the roster that knows the module.
+func (r *Roster) Registry() sprinttypes.Registry { return registry{r} }
+
+// Power is the part that the sprint sees of power.
+func (r *Roster) Power() sprinttypes.Power { return power{r} }
+
+type registry struct{ r *Roster }
+
+func (g registry) OpenEpoch(_ context.Context, epoch uint64) (sprinttypes.Work, error) {
+	g.r.Opened = append(g.r.Opened, epoch)
+	return g.r.Work, nil
+}
+
+func (g registry) ModuleFailed(_ context.Context, epoch uint64) error {
+	g.r.Failures = append(g.r.Failures, epoch)
+	return nil
+}
+
+type power struct{ *Roster }
+
+func (power) OpenEpoch(context.Context, uint64) error { return nil }

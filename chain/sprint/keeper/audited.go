@@ -1,0 +1,138 @@
+package keeper
+
+import (
+	"context"
+	"strconv"
+
+	"cosmossdk.io/errors"
+	"cosmossdk.io/math"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/assaynet/assay/chain/sprint/types"
+)
+
+// This file is what the audit may do to an epoch.
+
+// AddFalseUnit notes that a unit of the claim was proven false, voids the claim, and returns the
+// number of its false units. It fails unless the epoch's claims are fixed and not yet paid.
+func (k Keeper) AddFalseUnit(ctx context.Context, miner sdk.AccAddress) (uint32, error) {
+	c, err := k.void(ctx, miner, types.CLAIM_VOID_FALSE, func(c *types.Claim) { c.FalseUnits++ })
+	return c.FalseUnits, err
+}
+
+// VoidClaim voids a claim for another reason; one that is void keeps its first reason.
+func (k Keeper) VoidClaim(ctx context.Context, miner sdk.AccAddress, reason types.ClaimStatus) error {
+	_, err := k.void(ctx, miner, reason, func(*types.Claim) {})
+	return err
+}
+
+func (k Keeper) void(ctx context.Context, miner sdk.AccAddress, reason types.ClaimStatus, change func(*types.Claim)) (types.Claim, error) {
+	e, err := k.audited(ctx)
+	if err != nil {
+		return types.Claim{}, err
+	}
+	c, err := k.Claim(ctx, e.Number, miner)
+	if err != nil {
+		return c, err
+	}
+	if c.Status == types.CLAIM_OPEN {
+		c.Status = reason
+		k.emit(ctx, "claim_void", e.Number, sdk.NewAttribute("miner", c.Miner),
+			sdk.NewAttribute("reason", reason.ShortName()))
+	}
+	change(&c)
+	return c, k.setClaim(ctx, miner, c)
+}
+
+// Redraw opens a further round of the audit in which the given claims are drawn again. It must
+// come from the adjudicate phase.
+func (k Keeper) Redraw(ctx context.Context, draws []types.Draw) error {
+	e, err := k.audited(ctx)
+	if err != nil {
+		return err
+	}
+	if e.Phase != types.PHASE_ADJUDICATE {
+		return errors.Wrapf(types.ErrWrongPhase, "redraw in %s", e.Phase)
+	}
+	e.Round++
+	e.AuditEnd = sdk.UnwrapSDKContext(ctx).BlockHeight() + 1 + int64(e.Params.AuditBlocks)
+	for _, d := range draws {
+		c, err := k.Claim(ctx, e.Number, d.Miner)
+		if err != nil {
+			return err
+		}
+		c.Draw, c.DrawRound = min(d.Units, c.Count), e.Round
+		if err := k.setClaim(ctx, d.Miner, c); err != nil {
+			return err
+		}
+	}
+	return k.enter(ctx, e, types.PHASE_AUDIT)
+}
+
+// Settle takes the audit's result and begins to pay. It must come from the adjudicate phase.
+func (k Keeper) Settle(ctx context.Context, r types.AuditResult) error {
+	e, err := k.audited(ctx)
+	if err != nil {
+		return err
+	}
+	if e.Phase != types.PHASE_ADJUDICATE {
+		return errors.Wrapf(types.ErrWrongPhase, "settle in %s", e.Phase)
+	}
+	return k.beginSettlement(ctx, e, r)
+}
+
+// Forfeit takes all rewards of owner that are not released yet: bps/10,000 go to reporter, if
+// there is one, and the rest burns.
+func (k Keeper) Forfeit(ctx context.Context, owner, reporter sdk.AccAddress, bps uint32) (forfeited, rewarded math.Int, err error) {
+	none := math.ZeroInt()
+	if bps > types.BasisPoints {
+		return none, none, errors.Wrapf(types.ErrInvalidParams, "%d basis points", bps)
+	}
+	account, found, err := k.vestingOf(ctx, owner)
+	if err != nil || !found {
+		return none, none, err
+	}
+	forfeited, rewarded = account.Held(), none
+	if reporter != nil {
+		rewarded = types.Bps(forfeited, bps)
+	}
+	chain, err := k.chain.Get(ctx)
+	if err != nil {
+		return none, none, err
+	}
+	chain.Vesting = chain.Vesting.Sub(forfeited)
+	if err := k.chain.Set(ctx, chain); err != nil {
+		return none, none, err
+	}
+	if err := k.vesting.Remove(ctx, owner); err != nil {
+		return none, none, err
+	}
+	if rewarded.IsPositive() {
+		if err := k.bank.SendCoinsFromModuleToAccount(ctx, types.ModuleName, reporter, coins(rewarded)); err != nil {
+			return none, none, err
+		}
+	}
+	if burn := forfeited.Sub(rewarded); burn.IsPositive() {
+		if err := k.bank.BurnCoins(ctx, types.ModuleName, coins(burn)); err != nil {
+			return none, none, err
+		}
+	}
+	sdk.UnwrapSDKContext(ctx).EventManager().EmitEvent(sdk.NewEvent("forfeit",
+		sdk.NewAttribute("owner", account.Owner), sdk.NewAttribute("amount", forfeited.String()),
+		sdk.NewAttribute("rewarded", rewarded.String()),
+		sdk.NewAttribute("height", strconv.FormatInt(sdk.UnwrapSDKContext(ctx).BlockHeight(), 10))))
+	return forfeited, rewarded, nil
+}
+
+// audited returns the running epoch if its claims are fixed and not yet paid.
+func (k Keeper) audited(ctx context.Context) (types.Epoch, error) {
+	e, err := k.Epoch(ctx)
+	if err != nil {
+		return e, err
+	}
+	if e.Phase != types.PHASE_AUDIT && e.Phase != types.PHASE_ADJUDICATE {
+		return e, errors.Wrapf(types.ErrWrongPhase, "epoch %d is in %s", e.Number, e.Phase)
+	}
+	return e, nil
+}

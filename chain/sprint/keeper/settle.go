@@ -1,0 +1,177 @@
+package keeper
+
+import (
+	"context"
+	"strconv"
+
+	"cosmossdk.io/collections"
+	"cosmossdk.io/math"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/assaynet/assay/chain/sprint/types"
+)
+
+// beginSettlement mints the epoch's emission, adds what the reserve releases, and opens the
+// account. From here on the pot is fixed.
+func (k Keeper) beginSettlement(ctx context.Context, e types.Epoch, r types.AuditResult) error {
+	chain, err := k.chain.Get(ctx)
+	if err != nil {
+		return err
+	}
+	emission := types.Emission(e.Params.EmissionPerEpoch, e.Params.HalvingEpochs, e.Number)
+	released := types.Release(chain.Reserve, e.Params.ReserveReleaseEpochs)
+	zero := math.ZeroInt()
+	s := types.Settlement{
+		Epoch: e.Number, Emission: emission, Released: released,
+		Paid: zero, AuditPaid: zero, Reserved: zero, Fees: zero,
+		Units: e.Units, Claims: e.Claims, Entropy: r.Entropy[:],
+	}
+	for _, a := range r.Auditors {
+		validator, err := k.addresses.BytesToString(a.Validator)
+		if err != nil {
+			return err
+		}
+		s.Auditors = append(s.Auditors, types.AuditPay{Validator: validator, Weight: a.Weight, Amount: zero})
+	}
+	if emission.IsPositive() {
+		if err := k.bank.MintCoins(ctx, types.ModuleName, coins(emission)); err != nil {
+			return err
+		}
+	}
+	chain.Emitted = chain.Emitted.Add(emission)
+	chain.Reserve = chain.Reserve.Sub(released)
+	chain.Entropy = r.Entropy[:]
+	if err := k.chain.Set(ctx, chain); err != nil {
+		return err
+	}
+	if r.ModuleFailed {
+		if err := k.registry.ModuleFailed(ctx, e.Number); err != nil {
+			return err
+		}
+	}
+	if err := k.settlements.Set(ctx, e.Number, s); err != nil {
+		return err
+	}
+	return k.enter(ctx, e, types.PHASE_SETTLE)
+}
+
+// settlePage pays the next claims in the order of addresses, and closes the account after the last.
+func (k Keeper) settlePage(ctx context.Context, e types.Epoch) error {
+	s, err := k.settlements.Get(ctx, e.Number)
+	if err != nil {
+		return err
+	}
+	absent := make(map[string]bool, len(s.Auditors)) // looked up only, never iterated
+	for _, a := range s.Auditors {
+		absent[a.Validator] = a.Weight == 0
+	}
+	type entry struct {
+		miner sdk.AccAddress
+		claim types.Claim
+	}
+	var page []entry
+	rng := collections.NewPrefixedPairRange[uint64, []byte](e.Number)
+	if len(s.Cursor) > 0 {
+		rng = rng.StartExclusive(s.Cursor)
+	}
+	err = k.claims.Walk(ctx, rng, func(key collections.Pair[uint64, []byte], c types.Claim) (bool, error) {
+		page = append(page, entry{key.K2(), c})
+		return len(page) >= int(e.Params.SettlePage), nil
+	})
+	if err != nil {
+		return err
+	}
+
+	pot := s.Emission.Add(s.Released)
+	for _, p := range page {
+		s.Cursor = p.miner
+		if p.claim.Void() {
+			continue // its part stays in the pot and goes to the reserve in the end
+		}
+		pay := types.PayFor(types.Part(pot, p.claim.Count, s.Units), e.Params.ClaimFee, absent[p.claim.Miner], e.Params.AbsenceBps)
+		p.claim.Status = types.CLAIM_PAID
+		p.claim.Amount = pay.Net
+		p.claim.Withheld = pay.Fee.Add(pay.Deduction)
+		if err := k.setClaim(ctx, p.miner, p.claim); err != nil {
+			return err
+		}
+		if err := k.credit(ctx, e, p.miner, p.claim.Miner, pay.Net); err != nil {
+			return err
+		}
+		s.Paid = s.Paid.Add(pay.Net)
+		s.Fees = s.Fees.Add(pay.Fee)
+		s.ValidUnits += p.claim.Count
+		s.ValidClaims++
+	}
+	if len(page) < int(e.Params.SettlePage) {
+		return k.closeSettlement(ctx, e, s)
+	}
+	return k.settlements.Set(ctx, e.Number, s)
+}
+
+// closeSettlement pays the auditors out of the fees and puts the rest of the pot into the reserve.
+func (k Keeper) closeSettlement(ctx context.Context, e types.Epoch, s types.Settlement) error {
+	var weights uint64
+	for _, a := range s.Auditors {
+		weights += a.Weight
+	}
+	for i, a := range s.Auditors {
+		if a.Weight == 0 {
+			continue
+		}
+		validator, err := k.addressOf(a.Validator)
+		if err != nil {
+			return err
+		}
+		amount := types.Part(s.Fees, a.Weight, weights)
+		s.Auditors[i].Amount = amount
+		s.AuditPaid = s.AuditPaid.Add(amount)
+		if err := k.credit(ctx, e, validator, a.Validator, amount); err != nil {
+			return err
+		}
+	}
+	s.Reserved = s.Emission.Add(s.Released).Sub(s.Paid).Sub(s.AuditPaid)
+	s.Cursor = nil
+	chain, err := k.chain.Get(ctx)
+	if err != nil {
+		return err
+	}
+	chain.Reserve = chain.Reserve.Add(s.Reserved)
+	if err := k.chain.Set(ctx, chain); err != nil {
+		return err
+	}
+
+	shares := make([]types.Share, 0, s.ValidClaims)
+	err = k.WalkClaims(ctx, e.Number, func(miner sdk.AccAddress, c types.Claim) (bool, error) {
+		if !c.Void() {
+			shares = append(shares, types.Share{Miner: miner, Units: c.Count})
+		}
+		return false, nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := k.power.SettleEpoch(ctx, e.Number, shares); err != nil {
+		return err
+	}
+	if err := k.settlements.Set(ctx, e.Number, s); err != nil {
+		return err
+	}
+	return k.enter(ctx, e, types.PHASE_RELEASE)
+}
+
+// finish ends the epoch's account after all releases.
+func (k Keeper) finish(ctx context.Context, e types.Epoch, s types.Settlement) error {
+	s.Cursor = nil
+	s.Height = sdk.UnwrapSDKContext(ctx).BlockHeight()
+	if err := k.settlements.Set(ctx, e.Number, s); err != nil {
+		return err
+	}
+	k.emit(ctx, "epoch_settled", e.Number,
+		sdk.NewAttribute("emission", s.Emission.String()), sdk.NewAttribute("released", s.Released.String()),
+		sdk.NewAttribute("paid", s.Paid.String()), sdk.NewAttribute("audit_paid", s.AuditPaid.String()),
+		sdk.NewAttribute("reserved", s.Reserved.String()),
+		sdk.NewAttribute("valid_claims", strconv.FormatUint(s.ValidClaims, 10)))
+	return k.enter(ctx, e, types.PHASE_DONE)
+}

@@ -1,0 +1,71 @@
+package types
+
+import (
+	"context"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+)
+
+// Registry knows which module is the proof of work.
+type Registry interface {
+	// OpenEpoch puts into force what governance activated for the epoch and returns the work. It is
+	// called once an epoch, in ascending order. An error halts the chain.
+	OpenEpoch(ctx context.Context, epoch uint64) (Work, error)
+	// ModuleFailed says that the epoch's module itself trapped in a re-execution. It is called at
+	// most once an epoch, before the next one opens.
+	ModuleFailed(ctx context.Context, epoch uint64) error
+}
+
+// Power knows who is registered and turns units into power.
+type Power interface {
+	// OpenEpoch freezes powers and VRF keys for the epoch. It is called once an epoch, after the
+	// earlier one was settled. An error halts the chain.
+	OpenEpoch(ctx context.Context, epoch uint64) error
+	// Miner says whether the address is registered, and if so whether it is jailed.
+	Miner(ctx context.Context, miner sdk.AccAddress) (registered, jailed bool, err error)
+	// SettleEpoch takes the units that survived, sorted by address; none says that no claim was
+	// valid. It is called once an epoch.
+	SettleEpoch(ctx context.Context, epoch uint64, shares []Share) error
+}
+
+// Share is a miner's part of an epoch.
+type Share struct {
+	Miner sdk.AccAddress
+	Units uint64
+}
+
+// Bank is what the module needs of the bank.
+type Bank interface {
+	MintCoins(ctx context.Context, module string, amount sdk.Coins) error
+	BurnCoins(ctx context.Context, module string, amount sdk.Coins) error
+	SendCoinsFromModuleToAccount(ctx context.Context, module string, to sdk.AccAddress, amount sdk.Coins) error
+	GetBalance(ctx context.Context, addr sdk.AccAddress, denom string) sdk.Coin
+	GetSupply(ctx context.Context, denom string) sdk.Coin
+}
+
+// Accounts is what the module needs of the accounts.
+type Accounts interface {
+	GetModuleAddress(module string) sdk.AccAddress
+}
+
+// Draw is how many units a further round of the audit draws of one claim.
+type Draw struct {
+	Miner sdk.AccAddress
+	Units uint64
+}
+
+// Auditor is a validator of the epoch and its weight in what the fees pay; 0 for an absent one.
+type Auditor struct {
+	Validator sdk.AccAddress
+	Weight    uint64
+}
+
+// AuditResult is what the audit hands over for the settlement.
+type AuditResult struct {
+	// Entropy is the hash of all verdicts' VRF outputs.
+	Entropy [32]byte
+	// Auditors are sorted by address, each at most once.
+	Auditors []Auditor
+	// ModuleFailed says that the module itself trapped in a re-execution.
+	ModuleFailed bool
+}
