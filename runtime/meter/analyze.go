@@ -1,0 +1,269 @@
+package meter
+
+import "github.com/assaynet/assay/runtime/wasmbin"
+
+// A region is a set of instructions of one function that run equally often
+// (unless a trap cuts in): a basic block together with the blocks that are
+// control-equivalent to it. It is charged as a whole where it begins.
+type region struct {
+	after int32 // step after which it begins; -1: function entry
+	check bool  // stop here when the counter is below zero
+	cost  int64
+}
+
+// step is an instruction that can be reached. Others are dropped.
+type step struct {
+	op       wasmbin.Op
+	canon    bool // its result must be made a canonical NaN
+	depth    int32
+	off, end int
+}
+
+// plan is what the analysis of one function says about its rewriting.
+type plan struct {
+	shape
+	steps   []step
+	regions []region
+	frame   int64 // slots of locals and operands
+	calls   bool
+	total   int64 // cost of all regions
+	bulk    bool  // needs the helper that prices operands
+}
+
+// open is a block, loop, if or the function itself while it is analysed.
+type open struct {
+	op       wasmbin.Op
+	live     bool  // the instruction that opened it can be reached
+	entry    int32 // region around it
+	lowest   int32 // outermost frame that a branch from inside goes to
+	targeted bool  // a branch goes to its end
+	elseArm  bool
+	armEnd   int32 // region at the end of the then arm; none if dead
+}
+
+const none int32 = -1
+
+// analyzer analyses the functions of a module one after the other and reuses
+// its memory: a plan is valid until the next call.
+type analyzer struct {
+	m     *wasmbin.Module
+	c     *wasmbin.Checker
+	costs *Schedule
+	max   *Limits
+	p     plan
+	open  []open
+	cur   int32 // region being accumulated, none when unreachable
+	nan   nanFlow
+}
+
+func newAnalyzer(m *wasmbin.Module, max *Limits, costs *Schedule) *analyzer {
+	return &analyzer{m: m, c: wasmbin.NewChecker(m, max.Nesting), costs: costs, max: max}
+}
+
+// function validates and analyses defined function i.
+func (a *analyzer) function(i int) (*plan, error) {
+	a.c.Begin(i)
+	body := a.m.Bodies[i]
+	locals := a.c.Locals()
+	a.p = plan{
+		shape:   shape{offset: body.From, locals: len(locals)},
+		steps:   a.p.steps[:0],
+		regions: a.p.regions[:0],
+	}
+	for _, t := range locals {
+		a.p.slots += t.Slots()
+	}
+	a.open = append(a.open[:0], open{op: wasmbin.OpBlock, live: true})
+	a.nan.begin(locals, len(a.m.FuncType(uint32(a.m.ImportedFuncs+i)).Params))
+	a.cur = a.begin(none, true)
+	a.charge(int64(a.costs.Function) + int64(a.p.slots)/int64(a.costs.PerSlots))
+	var in wasmbin.Instr
+	for !a.c.Done() {
+		live := a.c.Reachable() && a.open[len(a.open)-1].live
+		if err := a.c.Next(&in); err != nil {
+			return nil, wrap(err)
+		}
+		a.measure(&in)
+		if slots := a.p.slots + a.c.MaxSlots(); slots > a.max.FrameSlots {
+			return nil, &LimitError{Offset: in.Off, Limit: "frame slots", Value: uint64(slots), Max: uint64(a.max.FrameSlots)}
+		}
+		a.step(&in, live)
+	}
+	if err := a.p.check(a.max); err != nil {
+		return nil, err
+	}
+	a.nan.solve(a.p.steps)
+	a.p.frame = int64(a.p.slots + a.c.MaxSlots())
+	for _, r := range a.p.regions {
+		a.p.total += r.cost
+	}
+	return &a.p, nil
+}
+
+// measure keeps the shape of the function, unreachable code included.
+func (a *analyzer) measure(in *wasmbin.Instr) {
+	s := &a.p.shape
+	switch in.Op {
+	case wasmbin.OpLoop:
+		s.loops++
+	case wasmbin.OpBrTable:
+		s.labels = max(s.labels, int(in.A))
+	}
+	s.nesting = max(s.nesting, a.c.Depth())
+}
+
+// begin starts a region after the given step.
+func (a *analyzer) begin(after int32, check bool) int32 {
+	a.p.regions = append(a.p.regions, region{after: after, check: check})
+	return int32(len(a.p.regions) - 1)
+}
+
+func (a *analyzer) charge(n int64) { a.p.regions[a.cur].cost += n }
+
+// emit adds in to the steps and returns its number.
+func (a *analyzer) emit(in *wasmbin.Instr) int32 {
+	a.p.steps = append(a.p.steps, step{op: in.Op, depth: int32(len(a.open) - 1), off: in.Off, end: in.End})
+	return int32(len(a.p.steps) - 1)
+}
+
+func (a *analyzer) step(in *wasmbin.Instr, live bool) {
+	switch in.Op {
+	case wasmbin.OpBlock, wasmbin.OpLoop, wasmbin.OpIf:
+		a.enter(in, live)
+		return
+	case wasmbin.OpElse:
+		a.otherwise(in, live)
+		return
+	case wasmbin.OpEnd:
+		a.leave(in, live)
+		return
+	}
+	if !live {
+		return
+	}
+	n := a.emit(in)
+	a.charge(a.costs.Op(in.Op))
+	a.nan.visit(a, in, n)
+	switch in.Op {
+	case wasmbin.OpBr:
+		a.branch(in.A)
+		a.cur = none
+	case wasmbin.OpBrIf:
+		a.branch(in.A)
+		a.cur = a.begin(n, false)
+	case wasmbin.OpBrTable:
+		for _, l := range in.Labels {
+			a.branch(l)
+		}
+		a.cur = none
+	case wasmbin.OpReturn:
+		a.branch(uint32(len(a.open) - 1))
+		a.cur = none
+	case wasmbin.OpUnreachable:
+		a.cur = none
+	case wasmbin.OpCall, wasmbin.OpCallIndirect:
+		a.p.calls = true
+	default:
+		a.p.bulk = a.p.bulk || a.costs.Operand(in.Op) > 0
+	}
+}
+
+// branch notes a branch to label l.
+func (a *analyzer) branch(l uint32) {
+	top := len(a.open) - 1
+	target := top - int(l)
+	a.open[target].targeted = true
+	a.open[top].lowest = min(a.open[top].lowest, int32(target))
+}
+
+func (a *analyzer) enter(in *wasmbin.Instr, live bool) {
+	if in.Op == wasmbin.OpLoop {
+		a.p.openLoops++
+		a.p.maxOpenLoop = max(a.p.maxOpenLoop, a.p.openLoops)
+	}
+	f := open{op: in.Op, live: live, lowest: int32(len(a.open))}
+	if live {
+		n := a.emit(in)
+		a.nan.visit(a, in, n)
+		f.entry = a.cur
+		switch in.Op {
+		case wasmbin.OpBlock:
+			a.charge(a.costs.Op(in.Op))
+		case wasmbin.OpIf:
+			a.charge(a.costs.Op(in.Op))
+			a.cur = a.begin(n, false)
+		case wasmbin.OpLoop:
+			// A loop's own price is paid at each turn.
+			a.cur = a.begin(n, true)
+			a.charge(a.costs.Op(in.Op))
+		}
+	}
+	a.open = append(a.open, f)
+}
+
+func (a *analyzer) otherwise(in *wasmbin.Instr, live bool) {
+	f := &a.open[len(a.open)-1]
+	if !f.live {
+		return
+	}
+	if live {
+		a.nan.visit(a, in, none)
+	}
+	n := a.emit(in)
+	f.elseArm, f.armEnd = true, a.cur
+	a.cur = a.begin(n, false)
+}
+
+func (a *analyzer) leave(in *wasmbin.Instr, live bool) {
+	top := len(a.open) - 1
+	f := a.open[top]
+	if live {
+		a.nan.visit(a, in, none)
+	}
+	if f.op == wasmbin.OpLoop {
+		a.p.openLoops--
+	}
+	var n int32
+	if f.live {
+		n = a.emit(in)
+	}
+	a.open = a.open[:top]
+	if top == 0 {
+		return
+	}
+	parent := &a.open[top-1]
+	parent.lowest = min(parent.lowest, f.lowest)
+	if f.live {
+		a.cur = a.after(&f, top, n)
+	}
+}
+
+// after returns the region of the code behind the end (step n) of frame f.
+func (a *analyzer) after(f *open, index int, n int32) int32 {
+	// Ways to get there, and the region of the only one if it is one.
+	ways, only := 0, none
+	add := func(r int32) {
+		if r != none {
+			ways, only = ways+1, r
+		}
+	}
+	add(a.cur)
+	if f.op == wasmbin.OpIf && !f.elseArm {
+		ways, only = ways+1, none
+	}
+	if f.elseArm {
+		add(f.armEnd)
+	}
+	if f.targeted && f.op != wasmbin.OpLoop {
+		ways, only = ways+1, none
+	}
+	switch {
+	case ways > 0 && f.lowest >= int32(index):
+		// Nothing inside leaves but through this end, so what follows runs
+		// as often as what comes before.
+		return f.entry
+	case ways == 1 && only != none:
+		return only
+	}
+	return a.begin(n, false)
+}

@@ -1,0 +1,89 @@
+package meter
+
+import "github.com/assaynet/assay/runtime/wasmbin"
+
+// RewriterVersion identifies the injected code. It changes whenever the same
+// module, configuration and schedule would give another binary.
+const RewriterVersion = 1
+
+// Limits is what a module may have at most. The bounds of the embedded
+// wasmbin.Limits hold for the format; the others keep an optimizing compiler
+// from taking more than linear time and are joint, because stock Go emits
+// functions with thousands of nested blocks but few locals.
+type Limits struct {
+	wasmbin.Limits
+
+	Nesting       int // open blocks in a function
+	Labels        int // of one br_table
+	FrameSlots    int // locals and operands of a function, in 8-byte slots
+	Loops         int // in one function
+	LoopNesting   int // open loops in a function
+	NestingLocals int // (nesting + greatest br_table) × locals of a function
+	LoopsLocals   int // loops × locals of a function
+	Squares       int // sum over functions of (nesting + greatest br_table)²
+	TableSize     uint32
+}
+
+// DefaultLimits admits real Go guests and refuses the known compiler bombs.
+// docs/spec/sandbox.md gives the source of each number.
+func DefaultLimits() Limits {
+	return Limits{
+		Limits: wasmbin.Limits{
+			ModuleBytes:   16 << 20,
+			Types:         4096,
+			Params:        64,
+			Results:       16,
+			Imports:       256,
+			Functions:     50_000,
+			Tables:        16,
+			TableElements: 1 << 16,
+			Memories:      1,
+			MemoryPages:   8192,
+			Globals:       1024,
+			Exports:       1024,
+			NameBytes:     256,
+			Elements:      4096,
+			ElementItems:  1 << 18,
+			DataSegments:  100_000,
+			BodyBytes:     1 << 20,
+			Locals:        2048,
+			CustomBytes:   8 << 20,
+		},
+		Nesting:       8192,
+		Labels:        8192,
+		FrameSlots:    4096,
+		Loops:         1024,
+		LoopNesting:   64,
+		NestingLocals: 1 << 19,
+		LoopsLocals:   4096,
+		Squares:       1 << 30,
+		TableSize:     1 << 18,
+	}
+}
+
+// Config is the configuration of Rewrite. The zero value admits nothing:
+// start from DefaultLimits.
+type Config struct {
+	Limits Limits
+
+	// Costs is the cost schedule; nil means DefaultSchedule.
+	Costs *Schedule
+
+	// MemoryPages is the greatest memory the module may grow to, in pages of
+	// 64 KiB; 0 means Limits.MemoryPages. A greater declared maximum is
+	// lowered to it, a greater initial size is refused.
+	MemoryPages uint32
+
+	// Import decides about an imported function: nil admits it. A nil Import
+	// admits no imports at all. The error becomes the cause of an
+	// InvalidModuleError.
+	Import func(module, name string, t wasmbin.FuncType) error
+
+	// ExportGlobals exports every mutable global of the module under
+	// GlobalPrefix and its index, for snapshots.
+	ExportGlobals bool
+}
+
+// GlobalPrefix and the decimal index of a mutable global form the name under
+// which Config.ExportGlobals exports it.
+const GlobalPrefix = "assay:global:"

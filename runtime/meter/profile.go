@@ -1,0 +1,86 @@
+package meter
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/assaynet/assay/runtime/abi"
+	"github.com/assaynet/assay/runtime/wasmbin"
+)
+
+// checkProfile checks the rules that need no look at the code.
+func checkProfile(m *wasmbin.Module, cfg *Config) error {
+	invalid := func(at int, rule string, err error) error {
+		return &InvalidModuleError{Offset: at, Rule: rule, Err: err}
+	}
+	for _, im := range m.Imports {
+		if strings.HasPrefix(im.Module, abi.ReservedPrefix) || strings.HasPrefix(im.Name, abi.ReservedPrefix) {
+			return invalid(im.Offset, "import uses the reserved prefix", nil)
+		}
+		if im.Kind != wasmbin.KindFunc {
+			return invalid(im.Offset, "only functions may be imported", nil)
+		}
+		if cfg.Import == nil {
+			return invalid(im.Offset, "imports are not allowed", nil)
+		}
+		if err := cfg.Import(im.Module, im.Name, m.Types[im.Func]); err != nil {
+			return invalid(im.Offset, "import is not allowed", fmt.Errorf("import %q %q: %w", im.Module, im.Name, err))
+		}
+	}
+	for _, e := range m.Exports {
+		if strings.HasPrefix(e.Name, abi.ReservedPrefix) {
+			return invalid(e.Offset, "export uses the reserved prefix", nil)
+		}
+		if e.Kind == wasmbin.KindFunc && int(e.Index) < m.ImportedFuncs {
+			return invalid(e.Offset, "an imported function may not be exported", nil)
+		}
+	}
+	if m.HasStart && int(m.Start) < m.ImportedFuncs {
+		return invalid(0, "the start function may not be imported", nil)
+	}
+	for _, r := range m.Memories {
+		if max := cfg.memoryPages(); r.Min > max {
+			return &LimitError{Limit: "memory pages", Value: uint64(r.Min), Max: uint64(max)}
+		}
+	}
+	return nil
+}
+
+func (c *Config) memoryPages() uint32 {
+	if c.MemoryPages == 0 || c.MemoryPages > c.Limits.MemoryPages {
+		return c.Limits.MemoryPages
+	}
+	return c.MemoryPages
+}
+
+// shape is what the joint limits are about, for one function.
+type shape struct {
+	offset      int
+	locals      int
+	slots       int // locals in 8-byte slots
+	nesting     int
+	labels      int
+	loops       int
+	openLoops   int
+	maxOpenLoop int
+}
+
+func (s *shape) check(l *Limits) error {
+	locals := max(s.locals, 1)
+	for _, c := range []struct {
+		name       string
+		value, max int
+	}{
+		{"block nesting", s.nesting, l.Nesting},
+		{"br_table labels", s.labels, l.Labels},
+		{"loops", s.loops, l.Loops},
+		{"loop nesting", s.maxOpenLoop, l.LoopNesting},
+		{"(nesting + br_table) × locals", (s.nesting + s.labels) * locals, l.NestingLocals},
+		{"loops × locals", s.loops * locals, l.LoopsLocals},
+	} {
+		if c.value > c.max {
+			return &LimitError{Offset: s.offset, Limit: c.name, Value: uint64(c.value), Max: uint64(c.max)}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,268 @@
+package meter
+
+import (
+	"errors"
+	"strconv"
+
+	"github.com/assaynet/assay/runtime/abi"
+	"github.com/assaynet/assay/runtime/wasmbin"
+)
+
+// ErrSchedule says that a cost schedule cannot be used.
+var ErrSchedule = errors.New("meter: unusable cost schedule")
+
+// Result is a rewritten module and what its host must know about it.
+type Result struct {
+	Wasm           []byte // the rewritten binary
+	HasMemory      bool
+	MemoryMinPages uint32
+	MemoryMaxPages uint32                      // declared or imposed
+	Exports        map[string]wasmbin.FuncType // function exports of the original
+	HasStart       bool                        // a start function is exported as abi.ExportStart
+
+	// InstanceGas is the price of making an instance: initial memory, data
+	// and element segments. The start function is not in it.
+	InstanceGas int64
+
+	// MutatesTables and DropsSegments say that the module's code can change
+	// state that a snapshot of memory and globals does not hold.
+	MutatesTables bool
+	DropsSegments bool
+
+	// MutableGlobals are the indexes of the original's mutable globals.
+	MutableGlobals []uint32
+}
+
+// Rewrite validates a module, checks that it is within the profile and
+// injects metering. It is a pure function of its arguments, takes time linear
+// in len(wasm) and never panics. Errors are *InvalidModuleError or
+// *LimitError, or ErrSchedule.
+//
+// The rewritten module traps by `unreachable` after it has set the global
+// abi.GlobalTrap. All injected globals start at zero, so that a host that
+// forgets to set them sees every call stop.
+func Rewrite(wasm []byte, cfg Config) (*Result, error) {
+	costs := cfg.Costs
+	if costs == nil {
+		costs = DefaultSchedule()
+	}
+	if !costs.valid() {
+		return nil, ErrSchedule
+	}
+	m, err := wasmbin.Decode(wasm, cfg.Limits.Limits)
+	if err != nil {
+		return nil, wrap(err)
+	}
+	if err := checkProfile(m, &cfg); err != nil {
+		return nil, err
+	}
+	r := &rewriter{m: m, cfg: &cfg, costs: costs, types: append([]wasmbin.FuncType(nil), m.Types...)}
+	return r.run()
+}
+
+type rewriter struct {
+	m      *wasmbin.Module
+	cfg    *Config
+	costs  *Schedule
+	types  []wasmbin.FuncType
+	multi  map[string]uint32
+	ids    ids
+	bodies []byte // code section entries
+	bulk   bool
+	res    Result
+}
+
+func (r *rewriter) run() (*Result, error) {
+	globals := uint32(len(r.m.AllGlobals))
+	r.ids = ids{gas: globals, stack: globals + 1, status: globals + 2, charge: uint32(len(r.m.FuncTypes))}
+	e := &emitter{ids: r.ids, m: r.m, costs: r.costs, results: r.resultType, temps: map[wasmbin.ValType]uint32{}}
+	a := newAnalyzer(r.m, &r.cfg.Limits, r.costs)
+	squares := 0
+	for i := range r.m.Bodies {
+		p, err := a.function(i)
+		if err != nil {
+			return nil, err
+		}
+		n := p.nesting + p.labels
+		if squares += n * n; squares > r.cfg.Limits.Squares {
+			return nil, &LimitError{Offset: p.offset, Limit: "Σ (nesting + br_table)²", Value: uint64(squares), Max: uint64(r.cfg.Limits.Squares)}
+		}
+		r.inspect(p)
+		body := e.body(i, p)
+		r.bodies = append(wasmbin.AppendU32(r.bodies, uint32(len(body))), body...)
+	}
+	if r.bulk {
+		body := e.helper()
+		r.bodies = append(wasmbin.AppendU32(r.bodies, uint32(len(body))), body...)
+	}
+	r.describe()
+	r.res.Wasm = r.assemble()
+	return &r.res, nil
+}
+
+// inspect notes what a function's instructions mean for the result.
+func (r *rewriter) inspect(p *plan) {
+	r.bulk = r.bulk || p.bulk
+	for i := range p.steps {
+		switch p.steps[i].op {
+		case wasmbin.OpTableSet, wasmbin.OpTableGrow, wasmbin.OpTableFill, wasmbin.OpTableCopy, wasmbin.OpTableInit:
+			r.res.MutatesTables = true
+		case wasmbin.OpDataDrop, wasmbin.OpElemDrop:
+			r.res.DropsSegments = true
+		}
+	}
+}
+
+func (r *rewriter) describe() {
+	m, res := r.m, &r.res
+	res.HasStart = m.HasStart
+	res.Exports = make(map[string]wasmbin.FuncType)
+	for _, e := range m.Exports {
+		if e.Kind == wasmbin.KindFunc {
+			res.Exports[e.Name] = m.FuncType(e.Index)
+		}
+	}
+	for i, g := range m.AllGlobals {
+		if g.Mutable {
+			res.MutableGlobals = append(res.MutableGlobals, uint32(i))
+		}
+	}
+	for _, mem := range r.m.Memories {
+		res.HasMemory = true
+		res.MemoryMinPages = mem.Min
+		res.MemoryMaxPages = r.memoryMax(mem)
+		res.InstanceGas += Sixteenths(uint64(mem.Min), r.costs.InitialPage)
+	}
+	for _, t := range m.Tables {
+		res.InstanceGas += Sixteenths(uint64(t.Range.Min), r.costs.ElementItem)
+	}
+	for i := range m.Elems {
+		res.InstanceGas += Sixteenths(uint64(m.Elems[i].Len()), r.costs.ElementItem)
+	}
+	for i := range m.Datas {
+		res.InstanceGas += Sixteenths(uint64(len(m.Datas[i].Init)), r.costs.DataByte)
+	}
+}
+
+func (r *rewriter) memoryMax(mem wasmbin.Range) uint32 {
+	if max := r.cfg.memoryPages(); !mem.HasMax || mem.Max > max {
+		return max
+	}
+	return mem.Max
+}
+
+// typeIndex returns the index of t, which is appended if need be.
+func (r *rewriter) typeIndex(t wasmbin.FuncType) uint32 {
+	for i := range r.types {
+		if r.types[i].Equal(t) {
+			return uint32(i)
+		}
+	}
+	r.types = append(r.types, t)
+	return uint32(len(r.types) - 1)
+}
+
+// resultType returns the index of the type () -> results.
+func (r *rewriter) resultType(results []wasmbin.ValType) uint32 {
+	key := make([]byte, len(results))
+	for i, t := range results {
+		key[i] = byte(t)
+	}
+	if i, ok := r.multi[string(key)]; ok {
+		return i
+	}
+	if r.multi == nil {
+		r.multi = make(map[string]uint32)
+	}
+	i := r.typeIndex(wasmbin.FuncType{Results: results})
+	r.multi[string(key)] = i
+	return i
+}
+
+// assemble writes the sections: the original's, with what was added at the
+// ends of the index spaces. Custom sections are dropped.
+func (r *rewriter) assemble() []byte {
+	raw := map[byte]wasmbin.Section{}
+	for _, s := range r.m.Sections {
+		raw[s.ID] = s
+	}
+	helpers := 0
+	if r.bulk {
+		helpers = 1
+	}
+	funcs := append([]uint32(nil), r.m.Funcs...)
+	if r.bulk {
+		funcs = append(funcs, r.typeIndex(wasmbin.FuncType{
+			Params:  []wasmbin.ValType{wasmbin.I32, wasmbin.I64},
+			Results: []wasmbin.ValType{wasmbin.I32},
+		}))
+	}
+	w := &wasmbin.Writer{}
+	w.Header()
+	w.Types(r.types)
+	w.Raw(raw[wasmbin.SecImport])
+	w.Functions(funcs)
+	w.Tables(r.tables())
+	w.Memories(r.memories())
+	w.Items(wasmbin.SecGlobal, raw[wasmbin.SecGlobal], 3, r.globals())
+	n, exports := r.exports()
+	w.Items(wasmbin.SecExport, raw[wasmbin.SecExport], n, exports)
+	w.Raw(raw[wasmbin.SecElement])
+	w.Raw(raw[wasmbin.SecDataCount])
+	w.Items(wasmbin.SecCode, wasmbin.Section{}, len(r.m.Bodies)+helpers, r.bodies)
+	w.Raw(raw[wasmbin.SecData])
+	return w.Bytes()
+}
+
+func (r *rewriter) tables() []wasmbin.TableType {
+	ts := append([]wasmbin.TableType(nil), r.m.Tables...)
+	for i := range ts {
+		if max := r.cfg.Limits.TableSize; !ts[i].Range.HasMax || ts[i].Range.Max > max {
+			ts[i].Range.HasMax, ts[i].Range.Max = true, max
+		}
+		ts[i].Range.Max = max(ts[i].Range.Max, ts[i].Range.Min)
+	}
+	return ts
+}
+
+func (r *rewriter) memories() []wasmbin.Range {
+	ms := append([]wasmbin.Range(nil), r.m.Memories...)
+	for i := range ms {
+		ms[i].HasMax, ms[i].Max = true, r.memoryMax(ms[i])
+	}
+	return ms
+}
+
+// globals returns the entries of the gas, stack and status globals.
+func (r *rewriter) globals() []byte {
+	var b []byte
+	for _, g := range []struct {
+		t  wasmbin.ValType
+		op wasmbin.Op
+	}{{wasmbin.I64, wasmbin.OpI64Const}, {wasmbin.I32, wasmbin.OpI32Const}, {wasmbin.I32, wasmbin.OpI32Const}} {
+		b = append(b, byte(g.t), 1, byte(g.op), 0, byte(wasmbin.OpEnd))
+	}
+	return b
+}
+
+func (r *rewriter) exports() (int, []byte) {
+	var b []byte
+	n := 0
+	add := func(name string, kind wasmbin.Kind, index uint32) {
+		b = append(wasmbin.AppendName(b, name), byte(kind))
+		b = wasmbin.AppendU32(b, index)
+		n++
+	}
+	add(abi.GlobalGas, wasmbin.KindGlobal, r.ids.gas)
+	add(abi.GlobalStack, wasmbin.KindGlobal, r.ids.stack)
+	add(abi.GlobalTrap, wasmbin.KindGlobal, r.ids.status)
+	if r.m.HasStart {
+		add(abi.ExportStart, wasmbin.KindFunc, r.m.Start)
+	}
+	if r.cfg.ExportGlobals {
+		for _, g := range r.res.MutableGlobals {
+			add(GlobalPrefix+strconv.FormatUint(uint64(g), 10), wasmbin.KindGlobal, g)
+		}
+	}
+	return n, b
+}
