@@ -161,7 +161,7 @@ var xxx_messageInfo_MsgStoreBeginResponse proto.InternalMessageInfo
 type MsgStoreChunk struct {
 	Creator string `protobuf:"bytes,1,opt,name=creator,proto3" json:"creator,omitempty"`
 	Hash    []byte `protobuf:"bytes,2,opt,name=hash,proto3" json:"hash,omitempty"`
-	// index counts from zero.
+	// index counts from zero; chunks arrive in order.
 	Index uint32 `protobuf:"varint,3,opt,name=index,proto3" json:"index,omitempty"`
 	Data  []byte `protobuf:"bytes,4,opt,name=data,proto3" json:"data,omitempty"`
 }
