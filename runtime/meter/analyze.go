@@ -14,7 +14,8 @@ type region struct {
 // step is an instruction that can be reached. Others are dropped.
 type step struct {
 	op       wasmbin.Op
-	canon    bool // its result must be made a canonical NaN
+	canon    floatShape // how its result is made canonical, shapeNone if it is not
+	free     bool       // a loop in which nothing else changes the gas counter
 	depth    int32
 	off, end int
 }
@@ -25,7 +26,8 @@ type plan struct {
 	steps   []step
 	regions []region
 	frame   int64 // slots of locals and operands
-	calls   bool
+	calls   bool  // calls functions
+	outside int   // instructions that let others change the gas counter
 	total   int64 // cost of all regions
 	bulk    bool  // needs the helper that prices operands
 }
@@ -39,6 +41,8 @@ type open struct {
 	targeted bool  // a branch goes to its end
 	elseArm  bool
 	armEnd   int32 // region at the end of the then arm; none if dead
+	step     int32 // step of a loop
+	outside  int   // plan.outside when it was opened
 }
 
 const none int32 = -1
@@ -74,7 +78,7 @@ func (a *analyzer) function(i int) (*plan, error) {
 		a.p.slots += t.Slots()
 	}
 	a.open = append(a.open[:0], open{op: wasmbin.OpBlock, live: true})
-	a.nan.begin(locals, len(a.m.FuncType(uint32(a.m.ImportedFuncs+i)).Params))
+	a.nan.begin(locals)
 	a.cur = a.begin(none, true)
 	a.charge(int64(a.costs.Function) + int64(a.p.slots)/int64(a.costs.PerSlots))
 	var in wasmbin.Instr
@@ -83,14 +87,13 @@ func (a *analyzer) function(i int) (*plan, error) {
 		if err := a.c.Next(&in); err != nil {
 			return nil, wrap(err)
 		}
-		a.measure(&in)
+		if err := a.measure(&in); err != nil {
+			return nil, err
+		}
 		if slots := a.p.slots + a.c.MaxSlots(); slots > a.max.FrameSlots {
 			return nil, &LimitError{Offset: in.Off, Limit: "frame slots", Value: uint64(slots), Max: uint64(a.max.FrameSlots)}
 		}
 		a.step(&in, live)
-	}
-	if err := a.p.check(a.max); err != nil {
-		return nil, err
 	}
 	a.nan.solve(a.p.steps)
 	a.p.frame = int64(a.p.slots + a.c.MaxSlots())
@@ -100,16 +103,22 @@ func (a *analyzer) function(i int) (*plan, error) {
 	return &a.p, nil
 }
 
-// measure keeps the shape of the function, unreachable code included.
-func (a *analyzer) measure(in *wasmbin.Instr) {
+// measure keeps the shape of the function, unreachable code included, and
+// stops at the first instruction that makes it too much.
+func (a *analyzer) measure(in *wasmbin.Instr) error {
 	s := &a.p.shape
 	switch in.Op {
+	case wasmbin.OpBlock, wasmbin.OpIf:
 	case wasmbin.OpLoop:
 		s.loops++
+		a.p.maxOpenLoop = max(a.p.maxOpenLoop, a.p.openLoops+1)
 	case wasmbin.OpBrTable:
 		s.labels = max(s.labels, int(in.A))
+	default:
+		return nil
 	}
 	s.nesting = max(s.nesting, a.c.Depth())
+	return s.check(a.max, in.Off)
 }
 
 // begin starts a region after the given step.
@@ -163,8 +172,12 @@ func (a *analyzer) step(in *wasmbin.Instr, live bool) {
 		a.cur = none
 	case wasmbin.OpCall, wasmbin.OpCallIndirect:
 		a.p.calls = true
+		a.p.outside++
 	default:
-		a.p.bulk = a.p.bulk || a.costs.Operand(in.Op) > 0
+		if a.costs.Operand(in.Op) > 0 {
+			a.p.bulk = true
+			a.p.outside++
+		}
 	}
 }
 
@@ -179,13 +192,12 @@ func (a *analyzer) branch(l uint32) {
 func (a *analyzer) enter(in *wasmbin.Instr, live bool) {
 	if in.Op == wasmbin.OpLoop {
 		a.p.openLoops++
-		a.p.maxOpenLoop = max(a.p.maxOpenLoop, a.p.openLoops)
 	}
 	f := open{op: in.Op, live: live, lowest: int32(len(a.open))}
 	if live {
 		n := a.emit(in)
 		a.nan.visit(a, in, n)
-		f.entry = a.cur
+		f.entry, f.step, f.outside = a.cur, n, a.p.outside
 		switch in.Op {
 		case wasmbin.OpBlock:
 			a.charge(a.costs.Op(in.Op))
@@ -222,6 +234,9 @@ func (a *analyzer) leave(in *wasmbin.Instr, live bool) {
 	}
 	if f.op == wasmbin.OpLoop {
 		a.p.openLoops--
+		if f.live && f.outside == a.p.outside {
+			a.p.steps[f.step].free = true
+		}
 	}
 	var n int32
 	if f.live {

@@ -26,7 +26,12 @@ type emitter struct {
 	next    uint32 // first free local
 	locals  []wasmbin.LocalGroup
 	temps   map[wasmbin.ValType]uint32
-	params  int
+
+	// mirror says that the i64 scratch local equals the gas counter: so it is
+	// in functions and loops in which nothing else changes the counter.
+	// Reading the local instead of the global takes the store and load of the
+	// counter out of the chain of dependent instructions.
+	mirror bool
 }
 
 func (e *emitter) op(op wasmbin.Op) {
@@ -142,11 +147,14 @@ func (e *emitter) blockType(results []wasmbin.ValType) {
 }
 
 func (e *emitter) instructions(p *plan, wrapped bool) {
+	e.mirror = false
+	leaf := p.outside == 0
 	regions := p.regions
 	if regions[0].after == none {
-		e.charge(&regions[0], 0, wrapped)
+		e.charge(&regions[0], 0, wrapped, leaf && len(regions) > 1)
 		regions = regions[1:]
 	}
+	var mirrored int32 // depth of the loop that turned mirror on
 	for n := range p.steps {
 		s := &p.steps[n]
 		switch {
@@ -156,11 +164,19 @@ func (e *emitter) instructions(p *plan, wrapped bool) {
 			e.constant(wasmbin.OpI64Const, int64(e.costs.Operand(s.op)))
 			e.index(wasmbin.OpCall, e.ids.charge)
 			e.copy(s)
+		case s.op == wasmbin.OpLoop && s.free && !e.mirror:
+			e.index(wasmbin.OpGlobalGet, e.gas)
+			e.index(wasmbin.OpLocalSet, e.temp(wasmbin.I64))
+			e.mirror, mirrored = true, s.depth+1
+			e.copy(s)
 		default:
 			e.copy(s)
 		}
-		if s.canon {
-			e.canonical(s.op)
+		if s.op == wasmbin.OpEnd && s.depth == mirrored && !leaf {
+			e.mirror = false
+		}
+		if s.canon != shapeNone {
+			e.canonical(s.canon)
 		}
 		for len(regions) > 0 && regions[0].after == int32(n) {
 			depth := s.depth
@@ -170,7 +186,7 @@ func (e *emitter) instructions(p *plan, wrapped bool) {
 			case wasmbin.OpEnd:
 				depth--
 			}
-			e.charge(&regions[0], depth, wrapped)
+			e.charge(&regions[0], depth, wrapped, false)
 			regions = regions[1:]
 		}
 	}
@@ -180,22 +196,28 @@ func (e *emitter) copy(s *step) { e.out = append(e.out, e.m.Bytes[s.off:s.end]..
 
 // charge subtracts a region's cost, and stops when it is to be checked and
 // the counter went below zero. depth is the number of open blocks inside the
-// function's own.
-func (e *emitter) charge(r *region, depth int32, wrapped bool) {
-	if r.cost == 0 && !r.check {
+// function's own; mirror makes the scratch local follow the counter from here.
+func (e *emitter) charge(r *region, depth int32, wrapped, mirror bool) {
+	if r.cost == 0 && !r.check && !mirror {
 		return
 	}
-	e.index(wasmbin.OpGlobalGet, e.gas)
+	check := r.check && wrapped
+	if e.mirror {
+		e.index(wasmbin.OpLocalGet, e.temp(wasmbin.I64))
+	} else {
+		e.index(wasmbin.OpGlobalGet, e.gas)
+	}
 	e.constant(wasmbin.OpI64Const, r.cost)
 	e.op(wasmbin.OpI64Sub)
-	if !r.check || !wrapped {
-		e.index(wasmbin.OpGlobalSet, e.gas)
+	e.mirror = e.mirror || mirror
+	if e.mirror || check {
+		e.index(wasmbin.OpLocalTee, e.temp(wasmbin.I64))
+	}
+	e.index(wasmbin.OpGlobalSet, e.gas)
+	if !check {
 		return
 	}
-	tmp := e.temp(wasmbin.I64)
-	e.index(wasmbin.OpLocalTee, tmp)
-	e.index(wasmbin.OpGlobalSet, e.gas)
-	e.index(wasmbin.OpLocalGet, tmp)
+	e.index(wasmbin.OpLocalGet, e.temp(wasmbin.I64))
 	e.constant(wasmbin.OpI64Const, 0)
 	e.op(wasmbin.OpI64LtS)
 	e.index(wasmbin.OpBrIf, uint32(depth)+1)
@@ -208,24 +230,24 @@ var (
 )
 
 // canonical replaces every NaN on top of the stack by the canonical one.
-func (e *emitter) canonical(op wasmbin.Op) {
-	width, lanes := op.FloatShape()
-	var t wasmbin.ValType
-	var constOp, eq, choose wasmbin.Op
-	nan := nan32
-	if width == 64 {
-		nan = nan64
-	}
-	switch {
-	case lanes > 1:
-		t, constOp, eq, choose = wasmbin.V128, wasmbin.OpV128Const, wasmbin.OpF32x4Eq, wasmbin.OpV128Select
-		if width == 64 {
-			eq = wasmbin.OpF64x2Eq
-		}
-	case width == 32:
-		t, constOp, eq, choose = wasmbin.F32, wasmbin.OpF32Const, wasmbin.OpF32Eq, wasmbin.OpSelect
+func (e *emitter) canonical(shape floatShape) {
+	var (
+		t                   wasmbin.ValType
+		constOp, eq, choose wasmbin.Op
+		nan                 []byte
+		lanes               = 1
+	)
+	switch shape {
+	case shapeF32:
+		t, constOp, eq, choose, nan = wasmbin.F32, wasmbin.OpF32Const, wasmbin.OpF32Eq, wasmbin.OpSelect, nan32
+	case shapeF64:
+		t, constOp, eq, choose, nan = wasmbin.F64, wasmbin.OpF64Const, wasmbin.OpF64Eq, wasmbin.OpSelect, nan64
+	case shapeF32x4:
+		t, constOp, eq, choose, nan = wasmbin.V128, wasmbin.OpV128Const, wasmbin.OpF32x4Eq, wasmbin.OpV128Select, nan32
+		lanes = 4
 	default:
-		t, constOp, eq, choose = wasmbin.F64, wasmbin.OpF64Const, wasmbin.OpF64Eq, wasmbin.OpSelect
+		t, constOp, eq, choose, nan = wasmbin.V128, wasmbin.OpV128Const, wasmbin.OpF64x2Eq, wasmbin.OpV128Select, nan64
+		lanes = 2
 	}
 	tmp := e.temp(t)
 	e.index(wasmbin.OpLocalTee, tmp)

@@ -65,7 +65,7 @@ type shape struct {
 	maxOpenLoop int
 }
 
-func (s *shape) check(l *Limits) error {
+func (s *shape) check(l *Limits, at int) error {
 	locals := max(s.locals, 1)
 	for _, c := range []struct {
 		name       string
@@ -79,7 +79,7 @@ func (s *shape) check(l *Limits) error {
 		{"loops × locals", s.loops * locals, l.LoopsLocals},
 	} {
 		if c.value > c.max {
-			return &LimitError{Offset: s.offset, Limit: c.name, Value: uint64(c.value), Max: uint64(c.max)}
+			return &LimitError{Offset: at, Limit: c.name, Value: uint64(c.value), Max: uint64(c.max)}
 		}
 	}
 	return nil
