@@ -15,15 +15,30 @@ type engine struct {
 // kernels are the functions that have more than one implementation.
 type kernels struct {
 	isa ISA
-	// gemm writes dst[i*ldc + j] = Σ_k a[i*k + ..]·b[j*k + ..] for i < m, j < n.
-	// a, b are the rows of this piece, dst starts at its first element.
-	gemm   func(dst []int32, ldc int, a, b []int8, m, n, k int)
+	// prepare makes what gemm wants of the left operand, once for an op.
+	prepare func(a []int8, m, k int) leftRows
+	// gemm writes dst[i*ldc+j] = Σ_l a[i,l]·b[j*k+l] for i < m, j < n; dst
+	// starts at its first element, k > 0.
+	gemm   func(dst []int32, ldc int, a leftRows, b []int8, m, n, k int)
+	dot    func(x, y []int8) int32
 	rowMax func(v []int32) uint32 // largest |v|
 	quant  func(q []int8, v []int32, r int64, s uint)
 }
 
+// leftRows is a left operand as a kernel wants it: rows ld bytes apart.
+type leftRows struct {
+	data []int8
+	ld   int
+	init []int32 // what the kernel adds to every sum of a row; nil for 0
+}
+
+func preparePortable(a []int8, m, k int) leftRows { return leftRows{data: a, ld: k} }
+
 func portableKernels() *kernels {
-	return &kernels{isa: Portable, gemm: gemmPortable, rowMax: rowMaxPortable, quant: quantPortable}
+	return &kernels{
+		isa: Portable, prepare: preparePortable, gemm: gemmPortable, dot: dotPortable,
+		rowMax: rowMaxPortable, quant: quantPortable,
+	}
 }
 
 func (e *engine) run(t *device.Task) error {

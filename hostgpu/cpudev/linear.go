@@ -10,8 +10,9 @@ func (e *engine) gemm(dst []int32, a, b []int8, m, n, k int) {
 		clear(dst)
 		return
 	}
+	left := e.k.prepare(a, m, k)
 	e.parallel(n, e.gemmGrain(n), 1+m*k/128, func(lo, hi int) {
-		e.k.gemm(dst[lo:], n, a, b[lo*k:hi*k], m, hi-lo, k)
+		e.k.gemm(dst[lo:], n, left, b[lo*k:hi*k], m, hi-lo, k)
 	})
 }
 
@@ -22,9 +23,9 @@ func (e *engine) gemmGrain(n int) int {
 }
 
 // gemmPortable takes four columns at a time, so that each load of a serves four.
-func gemmPortable(dst []int32, ldc int, a, b []int8, m, n, k int) {
+func gemmPortable(dst []int32, ldc int, a leftRows, b []int8, m, n, k int) {
 	for i := range m {
-		x := a[i*k : (i+1)*k]
+		x := a.data[i*a.ld:][:k]
 		out := dst[i*ldc:]
 		j := 0
 		for ; j+4 <= n; j += 4 {
@@ -102,11 +103,15 @@ type linearArgs struct {
 // while it is in the cache.
 func (e *engine) linear(x linearArgs) {
 	ch := channels(x.wchan)
+	var left leftRows
+	if x.k > 0 {
+		left = e.k.prepare(x.a, x.m, x.k)
+	}
 	e.parallel(x.n, e.gemmGrain(x.n), 1+x.m*(8+x.k/128), func(lo, hi int) {
 		w := hi - lo
 		acc := make([]int32, x.m*w)
 		if x.k > 0 {
-			e.k.gemm(acc, w, x.a, x.w[lo*x.k:hi*x.k], x.m, w, x.k)
+			e.k.gemm(acc, w, left, x.w[lo*x.k:hi*x.k], x.m, w, x.k)
 		}
 		for i := range x.m {
 			row := acc[i*w : (i+1)*w]

@@ -1,0 +1,144 @@
+package cpudev
+
+import "sync"
+
+func avx512Kernels() *kernels {
+	k := avx2Kernels()
+	k.isa, k.prepare, k.gemm = AVX512, prepare512, gemm512
+	return k
+}
+
+// block512 is the bytes of one vector.
+const block512 = 64
+
+// prepare512 pads the rows with zeros to whole vectors, where they are not,
+// and computes what undoes the bias of the right operand: it enters as b+128.
+func prepare512(a []int8, m, k int) leftRows {
+	x := leftRows{data: a, ld: k, init: make([]int32, m)}
+	if k%block512 != 0 {
+		x.ld = (k + block512 - 1) &^ (block512 - 1)
+		x.data = make([]int8, m*x.ld)
+		for i := range m {
+			copy(x.data[i*x.ld:], a[i*k:(i+1)*k])
+		}
+	}
+	for i := range m {
+		x.init[i] = int32(-128 * sumAVX512(&x.data[i*x.ld], x.ld/block512))
+	}
+	return x
+}
+
+const (
+	panelCols  = 64   // columns of a packed panel
+	panelDepth = 4096 // k of a packed panel: 256 KiB, a quarter of the second-level cache
+	tileRows   = 6
+)
+
+// panelRows is the least number of rows for which packing b pays: it costs
+// about k/16 cycles a column, summing across lanes about 2 a result.
+func panelRows(k int) int { return max(8, k/40) }
+
+func gemm512(dst []int32, ldc int, a leftRows, b []int8, m, n, k int) {
+	if m >= panelRows(k) && n >= panelCols/2 {
+		gemmPanels512(dst, ldc, a, b, m, n, k)
+		return
+	}
+	gemmDots(dots512, block512, dst, ldc, a, b, m, n, k)
+}
+
+// tiles cuts m rows into the fewest tiles of at most most rows, evenly.
+func tiles(m, most int, f func(i, rows int)) {
+	count := (m + most - 1) / most
+	for t := range count {
+		i := t * m / count
+		f(i, (t+1)*m/count-i)
+	}
+}
+
+type dotTile func(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blocks int, tail uint64, init *int32)
+
+// dots512[r-1] takes r rows by 4 columns, then by 1.
+var dots512 = [][2]dotTile{
+	{dot1x4AVX512, dot1x1AVX512}, {dot2x4AVX512, dot2x1AVX512}, {dot3x4AVX512, dot3x1AVX512},
+	{dot4x4AVX512, dot4x1AVX512}, {dot5x4AVX512, dot5x1AVX512}, {dot6x4AVX512, dot6x1AVX512},
+}
+
+// gemmDots reads b where it lies, four rows at a time: each four are in the
+// first-level cache while all tiles of a pass over them.
+func gemmDots(kernel [][2]dotTile, block int, dst []int32, ldc int, a leftRows, b []int8, m, n, k int) {
+	blocks, tail := k/block, uint64(1)<<(k%block)-1
+	for j := 0; j < n; {
+		if n-j < 4 && n >= 4 {
+			j = n - 4 // overlaps columns already done: same values
+		}
+		cols, which := 4, 0
+		if n < 4 {
+			cols, which = 1, 1
+		}
+		tiles(m, len(kernel), func(i, rows int) {
+			kernel[rows-1][which](&dst[i*ldc+j], ldc*4, &a.data[i*a.ld], a.ld, &b[j*k], k, blocks, tail, &a.init[i])
+		})
+		j += cols
+	}
+}
+
+type panelTile func(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more bool)
+
+var panels512 = []panelTile{panel1AVX512, panel2AVX512, panel3AVX512, panel4AVX512, panel5AVX512, panel6AVX512}
+
+// panelScratch is the working memory of gemmPanels512.
+type panelScratch struct {
+	panel [panelDepth * panelCols]byte
+	edge  [16 * block512]int8 // the part of b at its edges, padded with zeros
+	out   []int32             // a panel of results narrower than a tile
+}
+
+var panelPool = sync.Pool{New: func() any { return new(panelScratch) }}
+
+func gemmPanels512(dst []int32, ldc int, a leftRows, b []int8, m, n, k int) {
+	s := panelPool.Get().(*panelScratch)
+	defer panelPool.Put(s)
+	for j := 0; j < n; j += panelCols {
+		cols := min(panelCols, n-j)
+		out, ld := dst[j:], ldc
+		if cols < panelCols {
+			if len(s.out) < m*panelCols {
+				s.out = make([]int32, m*panelCols)
+			}
+			out, ld = s.out, panelCols
+		}
+		for k0 := 0; k0 < k; k0 += panelDepth {
+			depth := min(panelDepth, k-k0)
+			s.pack(b[j*k+k0:], k, cols, depth)
+			tiles(m, tileRows, func(i, rows int) {
+				panels512[rows-1](&out[i*ld], ld*4, &a.data[i*a.ld+k0], a.ld, &s.panel[0], (depth+3)/4, &a.init[i], k0 > 0)
+			})
+		}
+		if cols < panelCols {
+			for i := range m {
+				copy(dst[i*ldc+j:i*ldc+j+cols], out[i*ld:])
+			}
+		}
+	}
+}
+
+// pack makes the panel of cols rows of b, ld bytes apart.
+func (s *panelScratch) pack(b []int8, ld, cols, depth int) {
+	whole := depth / block512
+	for g := 0; g < cols; g += 16 {
+		rows := min(16, cols-g)
+		done := 0
+		if rows == 16 && whole > 0 {
+			pack16AVX512(&s.panel[g*4], &b[g*ld], ld, whole)
+			done = whole
+		}
+		for blk := done; blk*block512 < depth; blk++ {
+			clear(s.edge[:])
+			from, to := blk*block512, min(depth, (blk+1)*block512)
+			for r := range rows {
+				copy(s.edge[r*block512:], b[(g+r)*ld+from:(g+r)*ld+to])
+			}
+			pack16AVX512(&s.panel[blk*block512*panelCols+g*4], &s.edge[0], block512, 1)
+		}
+	}
+}

@@ -1,0 +1,109 @@
+package main
+
+import "fmt"
+
+// panel512 is a tile of rows × 64 columns over a packed panel of b: for every
+// four k, 64 columns of four bytes, top bit flipped. Four bytes of a are
+// broadcast at a time, so that nothing has to be summed across lanes.
+func panel512(f *file, rows int) {
+	f.text(fmt.Sprintf("panel%dAVX512", rows), 57,
+		fmt.Sprintf("func panel%dAVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more bool)", rows))
+	f.op("MOVQ c+0(FP), DI")
+	f.op("MOVQ ldc+8(FP), DX")
+	f.op("MOVQ a+16(FP), AX")
+	f.op("MOVQ lda+24(FP), BX")
+	f.op("MOVQ b+32(FP), SI")
+	f.op("MOVQ quads+40(FP), CX")
+	f.op("MOVQ init+48(FP), R11")
+	f.op("LEAQ (BX)(BX*2), R8")
+	f.op("LEAQ (BX)(BX*4), R9")
+	f.op("LEAQ (DX)(DX*2), R10")
+	f.op("LEAQ (DX)(DX*4), R12")
+	f.op("MOVBLZX more+56(FP), R13")
+	f.op("TESTL R13, R13")
+	f.op("JNZ more")
+	for i := range rows {
+		for j := range 4 {
+			f.op("VPBROADCASTD %d(R11), Z%d", 4*i, 4*i+j)
+		}
+	}
+	f.op("JMP loop")
+	f.label("more")
+	for i := range rows {
+		for j := range 4 {
+			f.op("VMOVDQU32 %d%s, Z%d", 64*j, rowAddr(i, "DI", "DX", "R10", "R12"), 4*i+j)
+		}
+	}
+	f.label("loop")
+	for j := range 4 {
+		f.op("VMOVDQU8 %d(SI), Z%d", 64*j, 24+j)
+	}
+	for i := range rows {
+		f.op("VPBROADCASTD %s, Z%d", rowAddr(i, "AX", "BX", "R8", "R9"), 28+i%3)
+		for j := range 4 {
+			f.op("VPDPBUSD Z%d, Z%d, Z%d", 28+i%3, 24+j, 4*i+j)
+		}
+	}
+	f.op("ADDQ $4, AX")
+	f.op("ADDQ $256, SI")
+	f.op("DECQ CX")
+	f.op("JNZ loop")
+	for i := range rows {
+		for j := range 4 {
+			f.op("VMOVDQU32 Z%d, %d%s", 4*i+j, 64*j, rowAddr(i, "DI", "DX", "R10", "R12"))
+		}
+	}
+	f.op("VZEROUPPER")
+	f.op("RET")
+	f.WriteString("\n")
+}
+
+// pack512 transposes 16 rows of 64 bytes, as a 16 × 16 matrix of four bytes,
+// into a panel.
+func pack512(f *file) {
+	f.text("pack16AVX512", 32, "func pack16AVX512(dst *byte, src *int8, ld int, blocks int)")
+	f.op("MOVQ dst+0(FP), DI")
+	f.op("MOVQ src+8(FP), SI")
+	f.op("MOVQ ld+16(FP), DX")
+	f.op("MOVQ blocks+24(FP), CX")
+	f.op("MOVL $0x80808080, R12")
+	f.label("loop")
+	f.op("MOVQ SI, R8")
+	for i := range 16 {
+		f.op("VMOVDQU8 (R8), Z%d", i)
+		f.op("ADDQ DX, R8")
+	}
+	// Rows r, r+1 interleaved by dwords, then pairs of pairs by quadwords: lane
+	// l of Z(4g+c) ends with dword 4l+c of rows 4g .. 4g+3.
+	for g := range 4 {
+		r := 4 * g
+		f.op("VPUNPCKLDQ Z%d, Z%d, Z16", r+1, r)
+		f.op("VPUNPCKHDQ Z%d, Z%d, Z17", r+1, r)
+		f.op("VPUNPCKLDQ Z%d, Z%d, Z18", r+3, r+2)
+		f.op("VPUNPCKHDQ Z%d, Z%d, Z19", r+3, r+2)
+		f.op("VPUNPCKLQDQ Z18, Z16, Z%d", r)
+		f.op("VPUNPCKHQDQ Z18, Z16, Z%d", r+1)
+		f.op("VPUNPCKLQDQ Z19, Z17, Z%d", r+2)
+		f.op("VPUNPCKHQDQ Z19, Z17, Z%d", r+3)
+	}
+	f.op("VPBROADCASTD R12, Z31")
+	// For each c: a 4 × 4 transposition of the lanes of Zc, Z(4+c), Z(8+c), Z(12+c).
+	for c := range 4 {
+		f.op("VSHUFI32X4 $0x44, Z%d, Z%d, Z16", 4+c, c)
+		f.op("VSHUFI32X4 $0xEE, Z%d, Z%d, Z17", 4+c, c)
+		f.op("VSHUFI32X4 $0x44, Z%d, Z%d, Z18", 12+c, 8+c)
+		f.op("VSHUFI32X4 $0xEE, Z%d, Z%d, Z19", 12+c, 8+c)
+		for lane, in := range [][3]int{{0x88, 18, 16}, {0xDD, 18, 16}, {0x88, 19, 17}, {0xDD, 19, 17}} {
+			f.op("VSHUFI32X4 $%#x, Z%d, Z%d, Z20", in[0], in[1], in[2])
+			f.op("VPXORD Z31, Z20, Z20")
+			f.op("VMOVDQU8 Z20, %d(DI)", 256*(4*lane+c))
+		}
+	}
+	f.op("ADDQ $64, SI")
+	f.op("ADDQ $4096, DI")
+	f.op("DECQ CX")
+	f.op("JNZ loop")
+	f.op("VZEROUPPER")
+	f.op("RET")
+	f.WriteString("\n")
+}
