@@ -10,10 +10,18 @@ import (
 // Reference is a device that computes every op by its definition, slowly.
 func Reference() device.Device { return device.New(refBackend{}) }
 
+// refMemory is the largest space of the reference.
+const refMemory = 8 << 30
+
 type refBackend struct{}
 
-func (refBackend) Name() string                { return "reference" }
-func (refBackend) Reserve(int64) error         { return nil }
+func (refBackend) Name() string { return "reference" }
+func (refBackend) Reserve(n int64) error {
+	if n > refMemory {
+		return device.ErrDeviceMemory
+	}
+	return nil
+}
 func (refBackend) Release(int64)               {}
 func (refBackend) Open() (device.Queue, error) { return refQueue{}, nil }
 func (refBackend) Close() error                { return nil }

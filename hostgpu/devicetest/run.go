@@ -1,6 +1,7 @@
 package devicetest
 
 import (
+	"sync"
 	"testing"
 
 	"github.com/assaynet/assay/hostgpu/device"
@@ -11,28 +12,47 @@ import (
 // device.Space says. It leaves dev open.
 func Run(t *testing.T, dev device.Device) {
 	t.Run("ops", func(t *testing.T) { runCases(t, dev) })
+	t.Run("fused", func(t *testing.T) { runFused(t, dev) })
+	t.Run("batch", func(t *testing.T) { runBatch(t, dev) })
+	t.Run("memory", func(t *testing.T) { runMemory(t, dev) })
+	t.Run("views", func(t *testing.T) { runViews(t, dev) })
+	t.Run("share", func(t *testing.T) { runShare(t, dev) })
+	t.Run("errors", func(t *testing.T) { runErrors(t, dev) })
+	t.Run("concurrent", func(t *testing.T) { runConcurrent(t, dev) })
 }
 
-// runCases compares every case three times: plain, through views, in place.
-func runCases(t *testing.T, dev device.Device) {
+// expected computes what the reference says of every case, once.
+var expected = sync.OnceValues(func() (map[string][][]byte, error) {
 	ref := Reference()
-	sp, err := dev.NewSpace(spaceBytes)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer sp.Close()
-	failed := 0
+	all := map[string][][]byte{}
 	for c := range Cases() {
 		want, err := execute(ref, c, plain)
 		if err != nil {
-			t.Fatalf("reference: %s: %v", c.Name, err)
+			return nil, err
 		}
+		all[c.Name] = want
+	}
+	return all, nil
+})
+
+// runCases compares every case three times: plain, through views, in place.
+func runCases(t *testing.T, dev device.Device) {
+	all, err := expected()
+	if err != nil {
+		t.Fatalf("reference: %v", err)
+	}
+	x := newEnv(t, dev, spaceBytes)
+	failed := 0
+	for c := range Cases() {
 		for _, m := range []mode{plain, views, inPlace} {
-			got, err := executeIn(sp, c, m)
+			if m == inPlace && !c.canReplace() {
+				continue
+			}
+			got, err := executeIn(x.sp, c, m)
 			if err != nil {
 				t.Fatalf("%s (mode %d): %v", c.Name, m, err)
 			}
-			if msg := compare(c, got, want); msg != "" {
+			if msg := compare(c, got, all[c.Name]); msg != "" {
 				t.Errorf("mode %d: %s", m, msg)
 				if failed++; failed >= maxMismatches {
 					t.Fatal("too many mismatches")
@@ -40,4 +60,83 @@ func runCases(t *testing.T, dev device.Device) {
 			}
 		}
 	}
+}
+
+// canReplace says whether an output of the op may be one of its inputs.
+func (c Case) canReplace() bool {
+	for _, o := range c.Op.Spec().Tensors() {
+		if o.InPlace != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// env is a space under test.
+type env struct {
+	t  *testing.T
+	sp device.Space
+	g  *gen
+}
+
+func newEnv(t *testing.T, dev device.Device, limit int64) *env {
+	t.Helper()
+	sp, err := dev.NewSpace(limit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := sp.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return &env{t, sp, newGen(t.Name())}
+}
+
+func (x *env) must(err error) {
+	x.t.Helper()
+	if err != nil {
+		x.t.Fatal(err)
+	}
+}
+
+func (x *env) alloc(dt device.DType, rows, cols int) device.Handle {
+	x.t.Helper()
+	h, err := x.sp.Alloc(dt, device.Shape{Rows: rows, Cols: cols})
+	x.must(err)
+	return h
+}
+
+// put allocates a tensor and writes generated data to it.
+func (x *env) put(dt device.DType, rows, cols int, f fill) device.Handle {
+	x.t.Helper()
+	return x.place(x.g.data(dt, rows, cols, f))
+}
+
+func (x *env) place(d Data) device.Handle {
+	x.t.Helper()
+	h, _, err := place(x.sp, d, plain)
+	x.must(err)
+	return h
+}
+
+func (x *env) view(h device.Handle, row0, rows, cols int) device.Handle {
+	x.t.Helper()
+	v, err := x.sp.View(h, row0, device.Shape{Rows: rows, Cols: cols})
+	x.must(err)
+	return v
+}
+
+func (x *env) run(op device.Op, tensors []device.Handle, imms ...int64) {
+	x.t.Helper()
+	x.must(x.sp.Run(device.Call{Op: op, Tensors: tensors, Imms: imms}))
+}
+
+func (x *env) bytes(h device.Handle) []byte {
+	x.t.Helper()
+	dt, s, err := x.sp.Stat(h)
+	x.must(err)
+	p := make([]byte, s.Elems()*int64(dt.Size()))
+	x.must(x.sp.Read(h, 0, p))
+	return p
 }
