@@ -14,6 +14,11 @@ var (
 	// ErrEngineStack: the engine's own stack ended before the logical one.
 	// Engines differ in this limit, so it is never a verdict about a guest.
 	ErrEngineStack = errors.New("sandbox: engine stack exhausted below the logical limit")
+	// ErrABI: the module was built for another version of the host calls.
+	// It comes inside a *meter.InvalidModuleError.
+	ErrABI = errors.New("sandbox: wrong ABI version")
+	// ErrNoDevice: the guest asked for a tensor and the job has no device.
+	ErrNoDevice = errors.New("sandbox: the job has no device")
 	// ErrNoExport: the module does not export the function of this call.
 	ErrNoExport = errors.New("sandbox: module lacks the export")
 )

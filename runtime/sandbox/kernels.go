@@ -2,7 +2,9 @@ package sandbox
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
+	"strconv"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -25,7 +27,8 @@ type Kernels struct {
 // maximum (4 GiB without one); pages cost memory when they are touched, and
 // the memory never moves.
 func (r *Runtime) Kernels(ctx context.Context, wasm []byte, memPages uint32) (*Kernels, error) {
-	compiled, err := r.wz.CompileModule(compileContext(ctx), wasm)
+	key := cacheKey(sha256.Sum256(wasm), "kernels", strconv.FormatBool(r.cfg.Interpreter))
+	compiled, err := r.comp.compile(ctx, key, func() ([]byte, error) { return wasm, nil })
 	if err != nil {
 		return nil, &HostError{Op: "kernel", Err: err}
 	}

@@ -3,9 +3,11 @@ package sandbox
 import (
 	"context"
 	"fmt"
+	"os"
 	goruntime "runtime"
 	"sync"
 
+	"github.com/assaynet/assay/runtime/meter"
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
@@ -24,36 +26,83 @@ type Config struct {
 	// Interpreter selects wazero's interpreter. Results, traps and gas are
 	// those of the compiler.
 	Interpreter bool
+	// Limits of the profile; nil: meter.DefaultLimits. Nodes that must agree
+	// use equal limits.
+	Limits *meter.Limits
+	// Costs is the schedule of instruction prices; nil: meter.DefaultSchedule.
+	// Nodes that must agree use equal schedules.
+	Costs *meter.Schedule
 	// MemoryBudget bounds the sum of the memory maxima of all live instances,
 	// in bytes; 0 is unlimited. An instance that does not fit is refused
 	// before it starts.
 	MemoryBudget uint64
 }
 
-// Runtime compiles and instantiates modules. It is safe for concurrent use.
+// Runtime admits, compiles and instantiates modules. It is safe for
+// concurrent use.
 type Runtime struct {
 	cfg    Config
 	wz     wazero.Runtime
+	wzc    wazero.CompilationCache // nil without a cache
+	comp   compiler
+	meter  meter.Config
+	traps  *engineTraps
 	budget budget
 
-	mu     sync.Mutex
-	closed bool
+	mu      sync.Mutex
+	closed  bool
+	modules map[[32]byte]*Module
 }
 
 // New makes a Runtime. Its errors are *HostError.
 func New(cfg Config) (*Runtime, error) {
+	r, err := open(cfg)
+	if err != nil {
+		return nil, hostErr("open", err)
+	}
+	return r, nil
+}
+
+func open(cfg Config) (_ *Runtime, err error) {
 	rc := wazero.NewRuntimeConfig()
 	if cfg.Interpreter {
 		rc = wazero.NewRuntimeConfigInterpreter()
 	}
 	rc = rc.WithCoreFeatures(api.CoreFeaturesV2).WithDebugInfoEnabled(false)
-	r := &Runtime{cfg: cfg}
+	r := &Runtime{cfg: cfg, modules: map[[32]byte]*Module{}}
+	r.meter = meter.Config{Limits: meter.DefaultLimits(), Costs: cfg.Costs, Import: checkImport}
+	if cfg.Limits != nil {
+		r.meter.Limits = *cfg.Limits
+	}
 	r.budget.limit = cfg.MemoryBudget
-	r.wz = wazero.NewRuntimeWithConfig(context.Background(), rc)
+	if r.traps, err = collectEngineTraps(); err != nil {
+		return nil, err
+	}
+	if cfg.CacheDir != "" {
+		if r.comp.disk, err = openCache(cfg.CacheDir); err != nil {
+			return nil, err
+		}
+		if r.comp.stage, err = os.MkdirTemp("", "assay-compile-*"); err != nil {
+			return nil, err
+		}
+		if r.wzc, err = wazero.NewCompilationCacheWithDir(r.comp.stage); err != nil {
+			os.RemoveAll(r.comp.stage)
+			return nil, err
+		}
+		rc = rc.WithCompilationCache(r.wzc)
+	}
+	ctx := context.Background()
+	r.wz = wazero.NewRuntimeWithConfig(ctx, rc)
+	r.comp.wz = r.wz
+	if err := instantiateHost(ctx, r.wz); err != nil {
+		r.Close()
+		return nil, err
+	}
 	return r, nil
 }
 
-// Close frees every instance, module and kernel of the runtime.
+// Close frees every instance, module and kernel of the runtime. None may be
+// running.
 func (r *Runtime) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -61,7 +110,26 @@ func (r *Runtime) Close() error {
 		return nil
 	}
 	r.closed = true
-	return hostErr("close", r.wz.Close(context.Background()))
+	ctx := context.Background()
+	err := r.wz.Close(ctx)
+	if r.wzc != nil {
+		if e := r.wzc.Close(ctx); err == nil {
+			err = e
+		}
+		if e := os.RemoveAll(r.comp.stage); err == nil {
+			err = e
+		}
+	}
+	return hostErr("close", err)
+}
+
+// CacheStats reports on the cache on disk; zero without one.
+func (r *Runtime) CacheStats() CacheStats {
+	d := r.comp.disk
+	if d == nil {
+		return CacheStats{}
+	}
+	return CacheStats{Hits: d.hits.Load(), Misses: d.misses.Load(), Rejected: d.rejected.Load()}
 }
 
 // compileContext asks wazero for parallel compilation; the machine code does

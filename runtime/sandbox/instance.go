@@ -1,0 +1,354 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/assaynet/assay/hostgpu/device"
+	"github.com/assaynet/assay/runtime/abi"
+	"github.com/assaynet/assay/runtime/meter"
+	"github.com/tetratelabs/wazero/api"
+)
+
+// Bounds and defaults of a job.
+const (
+	// DefaultOutputBytes is the transcript bytes of one unit, or the token
+	// bytes of one request, when the job names no other bound: 1 MiB holds
+	// the digests of 32,768 tensors.
+	DefaultOutputBytes = 1 << 20
+	// DefaultLogBytes bounds the job log when the job names no other bound.
+	DefaultLogBytes = 64 << 10
+	// InitGas is the budget of initialisation (the start function,
+	// _initialize and assay_abi together). A stock-Go guest needs a few
+	// million; package initialisers that build tables get a second's worth.
+	InitGas = 1_000_000_000
+	// MaxGas bounds a call's budget, so that the counter cannot wrap: it is
+	// half of what the rewritten code allows for.
+	MaxGas = meter.MaxGas / 2
+	// MaxUnits bounds the units of one PowUnits call.
+	MaxUnits = 1 << 16
+	// maxIdentity is the most bytes that assay.identity gives out.
+	maxIdentity = 32
+)
+
+// Job is what an instance works on. The instance keeps the slices and does not
+// change them.
+type Job struct {
+	Device      device.Device // nil only if the module uses no tensors
+	TensorBytes int64         // what the guest may allocate, by the rule device.Bytes
+	Seed        [abi.SeedSize]byte
+	Identity    []byte // at most 32 bytes
+	Params      []byte
+	Model       *Model // nil for proof of work
+	Request     []byte
+	Known       []uint32 // for Check
+	Gas         int64    // budget of each PowSetup, Infer and Check call, at most MaxGas
+	GasUnit     int64    // PowUnits over n units gets n times as much; 0: it gets Gas
+	OutputBytes int64    // bound a unit or request; 0: DefaultOutputBytes
+	LogBytes    int      // bound an instance; 0: DefaultLogBytes
+	// Emit receives each token and its text as the guest emits it, and
+	// returns true to tell the guest to stop. It runs on the caller's
+	// goroutine; the text stays valid. May be nil.
+	Emit func(token uint32, text []byte) (stop bool)
+}
+
+// Model is weights on a device, shared read-only by many instances. Space must
+// outlive them.
+type Model struct {
+	Config  []byte
+	Space   device.Space
+	Tensors map[string]device.Handle
+}
+
+var neverCancelled atomic.Bool
+
+// phase is the export that is running; what a guest may call depends on it.
+type phase uint8
+
+const (
+	phaseInit phase = iota
+	phaseSetup
+	phaseUnits
+	phaseInfer
+	phaseCheck
+)
+
+// Instance is one guest at work on one job. It is used by one goroutine at a
+// time. After a trap it only reports ErrStopped.
+type Instance struct {
+	mod   *Module
+	inst  api.Module
+	res   *reservation
+	mem   api.Memory
+	gas   api.MutableGlobal
+	depth api.MutableGlobal
+	trap  api.MutableGlobal
+	ctx   callContext
+	funcs map[string]api.Function
+
+	job     Job
+	space   device.Space
+	known   []byte
+	tensors handleTable
+	wasi    wasiState
+
+	phase      phase
+	stopped    bool
+	closed     bool
+	userCtx    context.Context
+	cancelled  *atomic.Bool // of the running call
+	indexes    []uint64
+	transcript transcript
+	output     int64
+	tokens     []uint32
+	text       []byte
+	log        boundedLog
+	stack      [1]uint64 // argument and result of an export
+	hs         []device.Handle
+	imms       []int64
+}
+
+// Start makes an instance of the module for a job: it reserves its memory and
+// tensor memory, initialises it (the start function, then _initialize) and
+// checks its ABI version. A *TrapError or *meter.InvalidModuleError is the
+// module's fault, the same on every host; anything else is a *HostError.
+func (m *Module) Start(ctx context.Context, job Job) (*Instance, error) {
+	if err := job.check(); err != nil {
+		return nil, hostErr("start", err)
+	}
+	if err := m.retain(); err != nil {
+		return nil, hostErr("start", err)
+	}
+	in := &Instance{mod: m, job: job, funcs: map[string]api.Function{}, wasi: newWASI()}
+	in.ctx = callContext{context.Background(), in}
+	in.known = knownBytes(job.Known)
+	in.log.cap = job.LogBytes
+	inst, res, err := m.rt.instantiate(&in.ctx, m.compiled)
+	if err != nil {
+		m.release()
+		return nil, hostErr("start", err)
+	}
+	in.inst, in.res = inst, res
+	if res != nil {
+		in.mem = inst.Memory()
+	}
+	ok := false
+	defer func() {
+		if !ok {
+			in.Close()
+		}
+	}()
+	if err := in.bindGlobals(); err != nil {
+		return nil, hostErr("start", err)
+	}
+	if job.Device != nil {
+		limit := satAdd(job.TensorBytes, hostTensorBytes())
+		if in.space, err = job.Device.NewSpace(limit); err != nil {
+			return nil, hostErr("start", err)
+		}
+	}
+	if err := in.transcript.open(in.space); err != nil {
+		return nil, hostErr("start", err)
+	}
+	if err := in.initialise(ctx); err != nil {
+		return nil, err
+	}
+	ok = true
+	return in, nil
+}
+
+func (j *Job) check() error {
+	if j.OutputBytes == 0 {
+		j.OutputBytes = DefaultOutputBytes
+	}
+	if j.LogBytes == 0 {
+		j.LogBytes = DefaultLogBytes
+	}
+	switch {
+	case j.Gas < 0 || j.Gas > MaxGas || j.GasUnit < 0 || j.GasUnit > MaxGas:
+		return fmt.Errorf("job: gas %d, %d a unit: outside [0, %d]", j.Gas, j.GasUnit, int64(MaxGas))
+	case j.TensorBytes < 0 || j.OutputBytes < 0 || j.LogBytes < 0:
+		return fmt.Errorf("job: negative bound")
+	case len(j.Identity) > maxIdentity:
+		return fmt.Errorf("job: identity of %d bytes, at most %d", len(j.Identity), maxIdentity)
+	case j.Device == nil && j.TensorBytes > 0:
+		return ErrNoDevice
+	}
+	return nil
+}
+
+func (in *Instance) bindGlobals() error {
+	for name, to := range map[string]*api.MutableGlobal{
+		abi.GlobalGas: &in.gas, abi.GlobalStack: &in.depth, abi.GlobalTrap: &in.trap,
+	} {
+		g, ok := in.inst.ExportedGlobal(name).(api.MutableGlobal)
+		if !ok {
+			return fmt.Errorf("rewritten module lacks global %q", name)
+		}
+		*to = g
+	}
+	return nil
+}
+
+// initialise runs the module's own initialisation under one budget.
+func (in *Instance) initialise(ctx context.Context) error {
+	budget := int64(InitGas)
+	for _, name := range []string{abi.ExportStart, abi.ExportInitialize, abi.ExportABI} {
+		out, err := in.call(ctx, phaseInit, name, budget)
+		if errors.Is(err, ErrNoExport) && name != abi.ExportABI {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if !out.Trap.OK() {
+			return &TrapError{Call: name, Outcome: out}
+		}
+		budget -= out.GasUsed
+	}
+	if v := uint32(in.stack[0]); v != abi.Version {
+		return &meter.InvalidModuleError{Rule: "abi", Err: fmt.Errorf("%w: module %d, host %d", ErrABI, v, abi.Version)}
+	}
+	return nil
+}
+
+// PowSetup runs pow_setup, once before PowUnits.
+func (in *Instance) PowSetup(ctx context.Context) (Outcome, error) {
+	return in.call(ctx, phaseSetup, abi.ExportPowSetup, in.job.Gas)
+}
+
+// PowUnits computes units at the given indexes, at most MaxUnits, in any
+// order, and returns their digests in that order; keyed ones too if key is not
+// nil. The gas does not depend on the key. No units come with a trap.
+func (in *Instance) PowUnits(ctx context.Context, indexes []uint64, key *[abi.DigestSize]byte) ([]Unit, Outcome, error) {
+	if len(indexes) > MaxUnits {
+		return nil, Outcome{}, &HostError{Op: "call", Err: fmt.Errorf("%d units in one call, at most %d", len(indexes), MaxUnits)}
+	}
+	if err := in.ready(); err != nil {
+		return nil, Outcome{}, err
+	}
+	if err := in.transcript.begin(len(indexes), key, in.job.OutputBytes); err != nil {
+		in.stopped = true
+		return nil, Outcome{}, hostErr("call", err)
+	}
+	in.indexes = indexes
+	defer func() { in.indexes = nil }()
+	budget := in.job.Gas
+	if in.job.GasUnit > 0 {
+		budget = min(satMul(in.job.GasUnit, int64(len(indexes))), MaxGas)
+	}
+	in.stack[0] = uint64(len(indexes))
+	out, err := in.call(ctx, phaseUnits, abi.ExportPowUnits, budget)
+	if err != nil || !out.Trap.OK() {
+		return nil, out, err
+	}
+	units, err := in.transcript.finish(indexes)
+	if err != nil {
+		in.stopped = true
+		return nil, Outcome{}, hostErr("call", err)
+	}
+	return units, out, nil
+}
+
+// Infer runs infer: it answers the job's request.
+func (in *Instance) Infer(ctx context.Context) (Outcome, error) {
+	return in.call(ctx, phaseInfer, abi.ExportInfer, in.job.Gas)
+}
+
+// Check runs check: the same over the job's known tokens.
+func (in *Instance) Check(ctx context.Context) (Outcome, error) {
+	return in.call(ctx, phaseCheck, abi.ExportCheck, in.job.Gas)
+}
+
+func (in *Instance) ready() error {
+	switch {
+	case in.closed:
+		return &HostError{Op: "call", Err: ErrClosed}
+	case in.stopped:
+		return &HostError{Op: "call", Err: ErrStopped}
+	}
+	return nil
+}
+
+// call runs an export under a budget. Its argument and result are in
+// in.stack. Cancelling ctx ends the guest at its next host call, with a
+// *HostError.
+func (in *Instance) call(ctx context.Context, ph phase, name string, budget int64) (Outcome, error) {
+	if err := in.ready(); err != nil {
+		return Outcome{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return Outcome{}, &HostError{Op: "call", Err: context.Cause(ctx)}
+	}
+	fn, err := in.export(name)
+	if err != nil {
+		return Outcome{}, err
+	}
+	in.phase, in.userCtx = ph, ctx
+	in.cancelled = &neverCancelled
+	in.output, in.tokens, in.text = 0, nil, nil
+	in.gas.Set(uint64(budget))
+	in.depth.Set(uint64(meter.DefaultStack))
+	in.trap.Set(uint64(abi.TrapInvalid))
+	if ctx.Done() != nil {
+		// A flag of its own: it may be set after this call has returned.
+		cancelled := new(atomic.Bool)
+		in.cancelled = cancelled
+		defer context.AfterFunc(ctx, func() { cancelled.Store(true) })()
+	}
+	runErr := fn.CallWithStack(&in.ctx, in.stack[:])
+
+	trap, code, host := in.mod.rt.traps.classify(runErr, abi.Trap(in.trap.Get()))
+	if host != nil {
+		in.stopped = true
+		return Outcome{}, hostErr("call", host)
+	}
+	left := int64(in.gas.Get())
+	if left < 0 {
+		// The counter is checked at function entry, loop headers and host
+		// calls. Whatever ended the call in between, the budget was gone.
+		trap, code, left = abi.TrapOutOfGas, 0, 0
+	}
+	out := Outcome{Trap: trap, Code: code, GasUsed: budget - left, Tokens: in.tokens, Text: in.text, Log: in.log.take()}
+	if !trap.OK() {
+		in.stopped = true
+		if runErr != nil {
+			out.Detail = runErr.Error()
+		}
+	}
+	return out, nil
+}
+
+// export finds an exported function, whose type admission has checked.
+func (in *Instance) export(name string) (api.Function, error) {
+	fn := in.funcs[name]
+	if fn == nil {
+		if fn = in.inst.ExportedFunction(name); fn == nil {
+			return nil, &HostError{Op: "call", Err: fmt.Errorf("%w: %s", ErrNoExport, name)}
+		}
+		in.funcs[name] = fn
+	}
+	return fn, nil
+}
+
+// HostTensorBytes is what a job needs on its device beyond Job.TensorBytes: the
+// host's own tensors for the transcript.
+func HostTensorBytes() int64 { return hostTensorBytes() }
+
+// Close frees the instance, its memory and its tensors. Idempotent.
+func (in *Instance) Close() error {
+	if in.closed {
+		return nil
+	}
+	in.closed = true
+	err := in.inst.Close(context.Background())
+	if in.space != nil {
+		if e := in.space.Close(); err == nil {
+			err = e
+		}
+	}
+	in.mod.release()
+	return hostErr("close", err)
+}

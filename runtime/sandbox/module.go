@@ -1,0 +1,114 @@
+package sandbox
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+
+	"github.com/tetratelabs/wazero"
+)
+
+// Module is an admitted and compiled module. It is safe for concurrent use.
+type Module struct {
+	rt       *Runtime
+	hash     [32]byte
+	compiled wazero.CompiledModule
+	exports  map[string]bool
+
+	refs int           // under rt.mu: Admit calls not closed, and live instances
+	done chan struct{} // closed when admission ended
+	err  error         // of admission
+}
+
+// Admit checks a module against the profile, rewrites and compiles it, and
+// keeps the result by the SHA-256 of wasm. A module that is admitted already
+// costs a hash. *meter.InvalidModuleError and *meter.LimitError are the
+// module's fault; anything else is a *HostError. Each successful Admit is
+// undone by one Close.
+func (r *Runtime) Admit(wasm []byte) (*Module, error) {
+	hash := sha256.Sum256(wasm)
+	r.mu.Lock()
+	if r.closed {
+		r.mu.Unlock()
+		return nil, &HostError{Op: "admit", Err: ErrClosed}
+	}
+	m, known := r.modules[hash]
+	if !known {
+		m = &Module{rt: r, hash: hash, done: make(chan struct{})}
+		r.modules[hash] = m
+	}
+	m.refs++
+	r.mu.Unlock()
+	if known {
+		<-m.done
+		if m.err != nil {
+			return nil, m.err // whoever ran the admission has forgotten it
+		}
+		return m, nil
+	}
+	m.err = m.admit(wasm)
+	if m.err != nil {
+		r.mu.Lock()
+		delete(r.modules, hash)
+		r.mu.Unlock()
+	}
+	close(m.done)
+	if m.err != nil {
+		return nil, m.err
+	}
+	return m, nil
+}
+
+func (m *Module) admit(wasm []byte) (err error) {
+	defer func() {
+		// A bug in a decoder must cost a stranger's upload, not the process.
+		if p := recover(); p != nil {
+			err = &HostError{Op: "admit", Err: fmt.Errorf("panic: %v", p)}
+		}
+	}()
+	r := m.rt
+	m.compiled, err = r.comp.compile(context.Background(), r.artifactKey(m.hash), func() ([]byte, error) {
+		return r.rewrite(wasm)
+	})
+	if err != nil {
+		return admitErr(err)
+	}
+	m.exports = map[string]bool{}
+	for name := range m.compiled.ExportedFunctions() {
+		m.exports[name] = true
+	}
+	return nil
+}
+
+// Hash is the SHA-256 of the original bytes.
+func (m *Module) Hash() [32]byte { return m.hash }
+
+// Exports reports whether the module exports a function, such as abi.ExportInfer.
+func (m *Module) Exports(name string) bool { return m.exports[name] }
+
+// Close undoes one Admit. The module is freed when it was closed as often as
+// it was admitted and its last instance is closed.
+func (m *Module) Close() { m.release() }
+
+func (m *Module) retain() error {
+	m.rt.mu.Lock()
+	defer m.rt.mu.Unlock()
+	if m.rt.closed || m.refs == 0 {
+		return ErrClosed
+	}
+	m.refs++
+	return nil
+}
+
+func (m *Module) release() {
+	r := m.rt
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m.refs == 0 {
+		return
+	}
+	if m.refs--; m.refs == 0 && !r.closed {
+		delete(r.modules, m.hash)
+		_ = m.compiled.Close(context.Background())
+	}
+}
