@@ -14,13 +14,13 @@ const (
 	TrapStackOverflow     Trap = 3  // logical stack depth exhausted
 	TrapUnreachable       Trap = 4  // unreachable instruction of the module
 	TrapMemoryOutOfBounds Trap = 5  // load, store or bulk operation outside memory
-	TrapTableOutOfBounds  Trap = 6  // table access or call_indirect outside the table
-	TrapIndirectCall      Trap = 7  // call_indirect of a null entry or of another type
+	TrapTableOutOfBounds  Trap = 6  // table access or call_indirect outside the table, or of a null entry
+	TrapIndirectCall      Trap = 7  // call_indirect of another type
 	TrapDivideByZero      Trap = 8  // integer division or remainder by zero
 	TrapIntegerOverflow   Trap = 9  // INT_MIN / -1, or float out of the integer's range
 	TrapInvalidConversion Trap = 10 // NaN to integer
 	TrapAbort             Trap = 11 // assay.abort; the module's own code is beside it
-	TrapExit              Trap = 12 // proc_exit with a non-zero code; the code is beside it
+	TrapExit              Trap = 12 // proc_exit, whatever the code; it is beside it
 	TrapHostMemory        Trap = 13 // host call with a pointer outside memory
 	TrapHostArgument      Trap = 14 // host call with an argument outside its bounds
 	TrapTensorShape       Trap = 15 // op with a shape, type or scalar outside its bounds

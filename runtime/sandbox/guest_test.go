@@ -330,3 +330,17 @@ func BenchmarkStart(b *testing.B) {
 		})
 	}
 }
+// TestInitGasSuffices: real guests initialise with a tenth of the budget.
+func TestInitGasSuffices(t *testing.T) {
+	for _, name := range []string{"pow", "wasi"} {
+		in, err := admit(t, cachedEngines(t)[0].rt, guest(t, name)).Start(context.Background(), Job{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		in.Close()
+		t.Logf("%s: %d", name, in.initGas)
+		if in.initGas <= 0 || in.initGas > InitGas/10 {
+			t.Errorf("guest %s initialises with %d of %d units", name, in.initGas, InitGas)
+		}
+	}
+}

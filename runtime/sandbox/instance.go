@@ -21,9 +21,8 @@ const (
 	// DefaultLogBytes bounds the job log when the job names no other bound.
 	DefaultLogBytes = 64 << 10
 	// InitGas is the budget of initialisation (the start function,
-	// _initialize and assay_abi together). A stock-Go guest needs a few
-	// million; package initialisers that build tables get a second's worth.
-	InitGas = 1_000_000_000
+	// _initialize and assay_abi together): about 0.1 s of compiled code.
+	InitGas = 1 << 28
 	// MaxGas bounds a call's budget, so that the counter cannot wrap: it is
 	// half of what the rewritten code allows for.
 	MaxGas = meter.MaxGas / 2
@@ -95,6 +94,7 @@ type Instance struct {
 	wasi    wasiState
 
 	phase      phase
+	initGas    int64 // used by initialisation
 	stopped    bool
 	closed     bool
 	userCtx    context.Context
@@ -208,6 +208,7 @@ func (in *Instance) initialise(ctx context.Context) error {
 		}
 		budget -= out.GasUsed
 	}
+	in.initGas = InitGas - budget
 	if v := uint32(in.stack[0]); v != abi.Version {
 		return &meter.InvalidModuleError{Rule: "abi", Err: fmt.Errorf("%w: module %d, host %d", ErrABI, v, abi.Version)}
 	}
