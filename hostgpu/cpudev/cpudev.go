@@ -37,6 +37,16 @@ type Config struct {
 
 // New makes a CPU device.
 func New(cfg Config) (device.Device, error) {
+	b, err := NewBackend(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return device.New(b), nil
+}
+
+// NewBackend is New without the checks of device.New, for a server whose
+// clients make them.
+func NewBackend(cfg Config) (device.Backend, error) {
 	if probe := uint16(1); *(*byte)(unsafe.Pointer(&probe)) != 1 {
 		return nil, fmt.Errorf("%w: big-endian processor", ErrISA)
 	}
@@ -50,7 +60,7 @@ func New(cfg Config) (device.Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	return device.New(&backend{cfg: cfg, kernels: k}), nil
+	return &backend{cfg: cfg, kernels: k}, nil
 }
 
 // Available returns the instruction sets of this processor, best first.

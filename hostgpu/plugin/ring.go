@@ -1,0 +1,91 @@
+package plugin
+
+import (
+	"sync/atomic"
+	"unsafe"
+)
+
+// Shared memory is a row of channels, one for each open queue. A channel has a
+// header page, a ring of records from the host to the device, and the place
+// where the device puts what the host reads. Positions count bytes for ever;
+// a record never wraps around the end of the ring, skipMark fills the rest.
+const (
+	channels    = 32
+	ringBytes   = 4 << 20
+	headerBytes = 4 << 10
+	channelSize = headerBytes + ringBytes + readChunk
+	sharedBytes = channels * channelSize
+	skipMark    = 0xFFFFFFFF
+
+	// spins is how often a side looks again before it sleeps: some ten
+	// microseconds, about the cost of being woken.
+	spins = 4000
+)
+
+// ringHeader is the first page of a channel. Each side writes its own cache
+// lines. A side that is about to sleep sets its flag and looks once more; the
+// other, having published, looks at the flag, so that no wake-up is lost.
+type ringHeader struct {
+	tail       atomic.Uint64 // host: bytes published
+	hostWaits  atomic.Uint32 // host: sleeps on progress
+	doorbell   atomic.Uint32 // host: counted up to wake the device
+	_          [48]byte
+	head       atomic.Uint64 // device: bytes consumed
+	devWaits   atomic.Uint32 // device: sleeps on doorbell
+	progress   atomic.Uint32 // device: counted up to wake the host
+	status     atomic.Uint32 // device: pb.Failure_Kind of the first failure, 0 none
+	messageLen uint32        // device: written before status
+	_          [40]byte
+	message    [2048]byte
+}
+
+// channel is one side's view.
+type channel struct {
+	h    *ringHeader
+	ring []byte
+	out  []byte
+}
+
+func channelAt(shared []byte, index int) channel {
+	b := shared[index*channelSize : (index+1)*channelSize]
+	return channel{
+		h:    (*ringHeader)(unsafe.Pointer(unsafe.SliceData(b))),
+		ring: b[headerBytes : headerBytes+ringBytes : headerBytes+ringBytes],
+		out:  b[headerBytes+ringBytes:],
+	}
+}
+
+// reset makes a channel ready for a new queue; nobody uses it then.
+func (c channel) reset() {
+	clear(unsafe.Slice((*byte)(unsafe.Pointer(c.h)), headerBytes))
+}
+
+func (h *ringHeader) ringDoorbell() {
+	if h.devWaits.Load() != 0 {
+		h.doorbell.Add(1)
+		futexWake(&h.doorbell)
+	}
+}
+
+func (h *ringHeader) signalProgress() {
+	if h.hostWaits.Load() != 0 {
+		h.progress.Add(1)
+		futexWake(&h.progress)
+	}
+}
+
+// sleep waits until ready is true, or for one time-out of the futex. word is
+// counted up, with waits set, by whoever makes ready true.
+func sleep(word, waits *atomic.Uint32, ready func() bool) {
+	for range spins {
+		if ready() {
+			return
+		}
+	}
+	seen := word.Load()
+	waits.Store(1)
+	if !ready() {
+		futexWait(word, seen)
+	}
+	waits.Store(0)
+}

@@ -1,0 +1,82 @@
+package plugin
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// sharedSupported says that records can travel through shared memory here.
+const sharedSupported = true
+
+// futexTimeout bounds one sleep, so that a side that dies is noticed.
+var futexTimeout = unix.Timespec{Nsec: 20_000_000}
+
+const (
+	futexOpWait = 0
+	futexOpWake = 1
+)
+
+// futexWait sleeps while *word == seen, at most futexTimeout. Spurious returns
+// are allowed, so its errors do not matter.
+func futexWait(word *atomic.Uint32, seen uint32) {
+	_, _, _ = unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), futexOpWait, uintptr(seen),
+		uintptr(unsafe.Pointer(&futexTimeout)), 0, 0)
+}
+
+func futexWake(word *atomic.Uint32) {
+	_, _, _ = unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), futexOpWake, 1, 0, 0, 0)
+}
+
+// newShared makes the memory of a new process. Pages cost memory once touched.
+func newShared() (*os.File, []byte, error) {
+	fd, err := unix.MemfdCreate("assay-device", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, nil, fmt.Errorf("memfd: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), "assay-device")
+	if err := f.Truncate(sharedBytes); err != nil {
+		f.Close()
+		return nil, nil, fmt.Errorf("memfd: %w", err)
+	}
+	b, err := mapShared(fd)
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	return f, b, nil
+}
+
+func mapShared(fd int) ([]byte, error) {
+	b, err := unix.Mmap(fd, 0, sharedBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("map shared memory: %w", err)
+	}
+	return b, nil
+}
+
+func unmapShared(b []byte) { _ = unix.Munmap(b) }
+
+// inherited maps, once, the memory that the host handed to this process.
+var inherited = sync.OnceValues(func() ([]byte, error) {
+	var st syscall.Stat_t
+	if err := syscall.Fstat(sharedFD, &st); err != nil {
+		return nil, fmt.Errorf("shared memory: %w", err)
+	}
+	if st.Size != sharedBytes {
+		return nil, malformed("shared memory of %d bytes, want %d", st.Size, sharedBytes)
+	}
+	return mapShared(sharedFD)
+})
+
+func (s *server) sharedMemory() ([]byte, error) {
+	if os.Getenv(sharedEnv) == "" {
+		return nil, malformed("no shared memory")
+	}
+	return inherited()
+}
