@@ -1,12 +1,11 @@
 package app
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 
 	abci "github.com/cometbft/cometbft/abci/types"
 	dbm "github.com/cosmos/cosmos-db"
@@ -39,9 +38,9 @@ type Config struct {
 	DB dbm.DB
 	// Home is the node's folder; the upgrade module keeps its plan below it.
 	Home string
-	// Deps are the parts that execute modules. They may be zero in an application that only
+	// Deps makes the parts that execute modules. It may be nil in an application that only
 	// serves codecs and commands or exports its state.
-	Deps Deps
+	Deps func(Code) (Deps, error)
 	// Options adjust the base application: pruning, snapshots, minimum gas prices, chain id.
 	Options []func(*baseapp.BaseApp)
 }
@@ -71,7 +70,17 @@ func New(cfg Config) (*App, error) {
 	base.SetTxEncoder(enc.Tx.TxEncoder())
 
 	app := &App{BaseApp: base, enc: enc, keys: storetypes.NewKVStoreKeys(storeNames()...)}
-	app.keepers = newKeepers(app, cfg)
+	deps := Deps{Admitter: none{}}
+	if cfg.Deps != nil {
+		var err error
+		if deps, err = cfg.Deps(app.code); err != nil {
+			return nil, fmt.Errorf("app: dependencies: %w", err)
+		}
+		if deps.Closer != nil {
+			app.closers = append(app.closers, deps.Closer)
+		}
+	}
+	app.keepers = newKeepers(app, cfg, deps)
 	app.manager = module.NewManager(app.modules(enc)...)
 	app.basic = module.NewBasicManagerFromManager(app.manager, nil)
 	app.basic.RegisterLegacyAminoCodec(enc.Amino)
@@ -165,11 +174,11 @@ func (app *App) RegisterNodeService(ctx client.Context, cfg config.Config) {
 func (app *App) Close() error {
 	closers := app.closers
 	app.closers = nil
-	errs := []error{app.BaseApp.Close()}
+	var errs []error
 	for _, c := range closers {
-		errs = append(errs, c.Close())
+		errs = append(errs, c.Close()) // they read code from the state
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, app.BaseApp.Close())...)
 }
 
 // Export returns the state as a genesis, with the validators that the power module seats.
@@ -190,11 +199,11 @@ func (app *App) Export() (servertypes.ExportedApp, error) {
 	}, nil
 }
 
-// storeKeys returns the stores in the order of their names.
-func (app *App) storeKeys() []storetypes.StoreKey {
-	out := make([]storetypes.StoreKey, 0, len(app.keys))
-	for _, name := range slices.Sorted(maps.Keys(app.keys)) {
-		out = append(out, app.keys[name])
+// code reads a stored blob from the last committed state.
+func (app *App) code(ctx context.Context, hash [32]byte) ([]byte, error) {
+	at, err := app.CreateQueryContext(0, false)
+	if err != nil {
+		return nil, fmt.Errorf("app: read code %x: %w", hash, err)
 	}
-	return out
+	return app.Registry.Bytes(at.WithContext(ctx), hash[:])
 }

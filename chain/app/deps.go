@@ -1,13 +1,45 @@
 package app
 
-import "github.com/assaynet/assay/verifier/sample"
+import (
+	"context"
+	"errors"
+	"io"
+
+	registrytypes "github.com/assaynet/assay/chain/registry/types"
+	"github.com/assaynet/assay/verifier/sample"
+)
 
 // Version is the version of the application, stored with the state.
 const Version = "0.1.0"
 
+// Code returns the unpacked bytes of a stored module or model by its hash, as of the last
+// committed block. It may be called from any goroutine.
+type Code func(ctx context.Context, hash [32]byte) ([]byte, error)
+
+// Admitter judges uploads and activations; see the registry's keeper.
+type Admitter interface {
+	AdmitBlob(kind string, blob []byte) error
+	AdmitActivation(activation registrytypes.Activation, module, model []byte) error
+}
+
 // Deps are the parts that execute what modules compute. The application knows them only by
 // these interfaces.
-type Deps struct{}
+type Deps struct {
+	Admitter Admitter
+	// Closer is closed with the application; it may be nil.
+	Closer io.Closer
+}
+
+// errNoDeps is what an application without dependencies answers; it can serve codecs,
+// commands and exports, but run no chain with modules.
+var errNoDeps = errors.New("this application executes no modules")
+
+// none refuses everything.
+type none struct{}
+
+func (none) AdmitBlob(string, []byte) error { return errNoDeps }
+
+func (none) AdmitActivation(registrytypes.Activation, []byte, []byte) error { return errNoDeps }
 
 // verifyVRF proves that the owner holds the secret of a VRF key.
 func verifyVRF(pubkey, owner, possession []byte) error {

@@ -22,17 +22,7 @@ type Encoding struct {
 	Amino    *codec.LegacyAmino
 }
 
-// NewEncoding returns codecs that know the messages of every module.
-func NewEncoding() Encoding {
-	enc := newEncoding()
-	for _, m := range basics(enc.Codec) {
-		m.RegisterInterfaces(enc.Registry)
-		m.RegisterLegacyAminoCodec(enc.Amino)
-	}
-	return enc
-}
-
-// newEncoding knows only the types of the SDK's core.
+// newEncoding knows only the types of the SDK's core; the modules add theirs.
 func newEncoding() Encoding {
 	params.Configure()
 	registry, err := cdctypes.NewInterfaceRegistryWithOptions(cdctypes.InterfaceRegistryOptions{

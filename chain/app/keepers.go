@@ -27,6 +27,10 @@ import (
 	"github.com/assaynet/assay/chain/params"
 	powerkeeper "github.com/assaynet/assay/chain/power/keeper"
 	powertypes "github.com/assaynet/assay/chain/power/types"
+	registrykeeper "github.com/assaynet/assay/chain/registry/keeper"
+	registrytypes "github.com/assaynet/assay/chain/registry/types"
+	sprintkeeper "github.com/assaynet/assay/chain/sprint/keeper"
+	sprinttypes "github.com/assaynet/assay/chain/sprint/types"
 )
 
 // keepers are the owners of the modules' states.
@@ -39,6 +43,8 @@ type keepers struct {
 	FeeGrant  feegrantkeeper.Keeper
 	Gov       *govkeeper.Keeper
 	Power     powerkeeper.Keeper
+	Registry  registrykeeper.Keeper
+	Sprint    sprintkeeper.Keeper
 
 	authority string
 }
@@ -48,6 +54,7 @@ func storeNames() []string {
 	return []string{
 		authtypes.StoreKey, banktypes.StoreKey, consensustypes.StoreKey, upgradetypes.StoreKey,
 		authzkeeper.StoreKey, feegrant.StoreKey, govtypes.StoreKey, powertypes.StoreKey,
+		registrytypes.StoreKey, sprinttypes.StoreKey,
 	}
 }
 
@@ -56,10 +63,12 @@ func accountPermissions() map[string][]string {
 	return map[string][]string{
 		authtypes.FeeCollectorName: nil,
 		govtypes.ModuleName:        {authtypes.Burner},
+		registrytypes.ModuleName:   nil,
+		sprinttypes.ModuleName:     {authtypes.Minter, authtypes.Burner},
 	}
 }
 
-func newKeepers(app *App, cfg Config) keepers {
+func newKeepers(app *App, cfg Config, deps Deps) keepers {
 	var (
 		k     keepers
 		codec = app.enc.Codec
@@ -80,6 +89,14 @@ func newKeepers(app *App, cfg Config) keepers {
 
 	k.Power = powerkeeper.New(powerkeeper.Config{
 		Codec: codec, Store: store(powertypes.StoreKey), Authority: k.authority, VerifyVRF: verifyVRF,
+	})
+
+	k.Registry = registrykeeper.New(registrykeeper.Config{
+		Codec: codec, Store: store(registrytypes.StoreKey), Bank: k.Bank, Authority: k.authority, Admitter: deps.Admitter,
+	})
+	k.Sprint = sprintkeeper.NewKeeper(sprintkeeper.Config{
+		Codec: codec, Store: store(sprinttypes.StoreKey), Addresses: k.Accounts.AddressCodec(), Accounts: k.Accounts,
+		Bank: k.Bank, Registry: workSource{k.Registry}, Power: powerSource{k.Power}, Authority: k.authority,
 	})
 
 	// Without a staking module there is no community pool: cancelled proposals burn their

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"github.com/cosmos/cosmos-sdk/codec"
 	"github.com/cosmos/cosmos-sdk/types/module"
 	"github.com/cosmos/cosmos-sdk/x/auth"
 	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
@@ -21,8 +20,11 @@ import (
 	upgradetypes "github.com/cosmos/cosmos-sdk/x/upgrade/types"
 
 	"github.com/assaynet/assay/chain/power"
-	powerkeeper "github.com/assaynet/assay/chain/power/keeper"
 	powertypes "github.com/assaynet/assay/chain/power/types"
+	"github.com/assaynet/assay/chain/registry"
+	registrytypes "github.com/assaynet/assay/chain/registry/types"
+	"github.com/assaynet/assay/chain/sprint"
+	sprinttypes "github.com/assaynet/assay/chain/sprint/types"
 )
 
 // modules returns the modules over the keepers.
@@ -38,27 +40,23 @@ func (app *App) modules(enc Encoding) []module.AppModule {
 		// Without genesis transactions genutil calls neither of its keepers; validators come
 		// from the power module's genesis.
 		genutil.NewAppModule(app.Accounts, nil, app, enc.Tx),
+		registry.NewAppModule(app.Registry),
+		sprint.NewAppModule(app.Sprint),
 		power.NewAppModule(app.Power),
 	}
 }
 
-// basics returns the modules as far as codecs need them: without keepers.
-func basics(cdc codec.Codec) []module.AppModuleBasic {
-	return []module.AppModuleBasic{
-		auth.AppModuleBasic{}, bank.AppModuleBasic{}, consensus.AppModuleBasic{}, upgrade.AppModuleBasic{},
-		authzmodule.AppModuleBasic{}, feegrantmodule.AppModuleBasic{}, gov.NewAppModuleBasic(nil),
-		genutil.AppModuleBasic{}, power.NewAppModule(powerkeeper.Keeper{}),
-	}
-}
-
 // setOrder fixes the order of the modules in a block and at genesis. Power comes last: it
-// returns the validator updates of what the others decided.
+// returns the validator updates of what the others decided. The sprint comes before the audit,
+// which must see the phase of the next block.
 func setOrder(m *module.Manager) {
 	m.SetOrderPreBlockers(upgradetypes.ModuleName, authtypes.ModuleName)
 	m.SetOrderBeginBlockers(powertypes.ModuleName, authz.ModuleName)
-	m.SetOrderEndBlockers(banktypes.ModuleName, govtypes.ModuleName, feegrant.ModuleName, powertypes.ModuleName)
+	m.SetOrderEndBlockers(banktypes.ModuleName, govtypes.ModuleName, feegrant.ModuleName,
+		sprinttypes.ModuleName, powertypes.ModuleName)
 	genesis := []string{
 		authtypes.ModuleName, banktypes.ModuleName, govtypes.ModuleName, powertypes.ModuleName,
+		registrytypes.ModuleName, sprinttypes.ModuleName,
 		authz.ModuleName, feegrant.ModuleName, upgradetypes.ModuleName, consensustypes.ModuleName,
 		genutiltypes.ModuleName,
 	}

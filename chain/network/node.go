@@ -36,9 +36,9 @@ import (
 type Options struct {
 	// Logger gets the node's messages; nil means silence.
 	Logger log.Logger
-	// Deps returns the parts that execute modules for the node of a home folder. Nil means
-	// none.
-	Deps func(home string) (app.Deps, error)
+	// Deps makes the parts that execute modules for the node of a home folder. Nil means
+	// none: such a node can follow only a chain that never stores a module.
+	Deps func(home string, code app.Code) (app.Deps, error)
 }
 
 // Node is a running node. Its methods may be called from any goroutine.
@@ -67,11 +67,9 @@ func Start(home string, opts Options) (_ *Node, err error) {
 	if err != nil {
 		return nil, err
 	}
-	var deps app.Deps
+	var deps func(app.Code) (app.Deps, error)
 	if opts.Deps != nil {
-		if deps, err = opts.Deps(home); err != nil {
-			return nil, fmt.Errorf("network: dependencies of %s: %w", home, err)
-		}
+		deps = func(code app.Code) (app.Deps, error) { return opts.Deps(home, code) }
 	}
 	doc, err := readGenesis(conf.comet)
 	if err != nil {
