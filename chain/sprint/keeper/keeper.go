@@ -128,3 +128,9 @@ func (k Keeper) addressOf(s string) (sdk.AccAddress, error) {
 func coins(amount math.Int) sdk.Coins {
 	return sdk.NewCoins(sdk.NewCoin(types.BaseDenom, amount))
 }
+
+// Number returns the number of the running epoch, 0 before the first.
+func (k Keeper) Number(ctx context.Context) (uint64, error) {
+	e, err := k.epoch.Get(ctx)
+	return e.Number, err
+}

@@ -1,0 +1,290 @@
+package keeper
+
+import (
+	"context"
+	"crypto/sha256"
+	stderrors "errors"
+	"slices"
+	"strconv"
+
+	"cosmossdk.io/collections"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/assaynet/assay/chain/audit/types"
+	sprinttypes "github.com/assaynet/assay/chain/sprint/types"
+	"github.com/assaynet/assay/verifier/commit"
+)
+
+const (
+	// entropyTag separates the hash of the verdicts' outputs.
+	entropyTag = "assay/entropy/1"
+	// expirePage bounds the demands that one block lets expire.
+	expirePage = 100
+	// prunePage bounds the entries of each kind that one block prunes.
+	prunePage = 200
+)
+
+// EndBlock must run after that of the sprint: it sees the phase of the next block.
+func (k Keeper) EndBlock(ctx context.Context) error {
+	e, err := k.epochs.Epoch(ctx)
+	if stderrors.Is(err, sprinttypes.ErrNoEpoch) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if e.Phase != sprinttypes.PHASE_AUDIT && e.Phase != sprinttypes.PHASE_ADJUDICATE {
+		return k.prune(ctx, e.Number)
+	}
+	p, err := k.params.Get(ctx)
+	if err != nil {
+		return err
+	}
+	r, err := k.round.Get(ctx)
+	if err != nil {
+		return err
+	}
+	if r.Epoch != e.Number {
+		if r, err = k.firstRound(ctx, e); err != nil {
+			return err
+		}
+	}
+	if err := k.adjudicate(ctx, e, &r, p); err != nil {
+		return err
+	}
+	if err := k.expire(ctx); err != nil {
+		return err
+	}
+	if err := k.round.Set(ctx, r); err != nil {
+		return err
+	}
+	if e.Phase == sprinttypes.PHASE_ADJUDICATE {
+		return k.conclude(ctx, e, r, p)
+	}
+	return nil
+}
+
+// StartJobs begins the re-execution of what this block reported. It runs at the end of a block
+// that is being finalized and writes nothing.
+func (k Keeper) StartJobs(ctx context.Context) error {
+	e, err := k.epochs.Epoch(ctx)
+	if stderrors.Is(err, sprinttypes.ErrNoEpoch) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	height := sdk.UnwrapSDKContext(ctx).BlockHeight()
+	return k.queue.Walk(ctx, new(collections.Range[uint64]).Descending(), func(_ uint64, id []byte) (bool, error) {
+		report, err := k.reports.Get(ctx, collections.Join(e.Number, id))
+		if err != nil || report.Height != height {
+			return true, err
+		}
+		claimant, err := k.addressOf(report.Claimant)
+		if err != nil {
+			return true, err
+		}
+		k.rechecker.Queue(job(e, report, claimant))
+		return false, nil
+	})
+}
+
+// firstRound seats the validators that were frozen at the epoch's start.
+func (k Keeper) firstRound(ctx context.Context, e sprinttypes.Epoch) (types.Round, error) {
+	seats, err := k.power.Seats(ctx, e.Number)
+	if err != nil {
+		return types.Round{}, err
+	}
+	if len(seats) > types.MaxSeats {
+		seats = seats[:types.MaxSeats]
+	}
+	return types.Round{Epoch: e.Number, Seats: seats, Power: powerOf(seats)}, nil
+}
+
+// expire voids the claims whose demands were not answered; a block handles a page of them.
+func (k Keeper) expire(ctx context.Context) error {
+	next := sdk.UnwrapSDKContext(ctx).BlockHeight() + 1
+	var due []uint64
+	err := k.deadlines.Walk(ctx, nil, func(key dueKey) (bool, error) {
+		if key.K1() > next || len(due) >= expirePage {
+			return true, nil
+		}
+		due = append(due, key.K2())
+		return false, nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, id := range due {
+		d, err := k.demands.Get(ctx, id)
+		if err != nil {
+			return err
+		}
+		validator, err := k.addressOf(d.Validator)
+		if err != nil {
+			return err
+		}
+		claimant, err := k.addressOf(d.Claimant)
+		if err != nil {
+			return err
+		}
+		if err := k.court.VoidClaim(ctx, claimant, sprinttypes.CLAIM_VOID_UNANSWERED); err != nil {
+			return err
+		}
+		if err := k.closeDemand(ctx, d, validator); err != nil {
+			return err
+		}
+		emit(ctx, "demand_unanswered", d.Epoch, sdk.NewAttribute("demand", strconv.FormatUint(id, 10)),
+			sdk.NewAttribute("claimant", d.Claimant), sdk.NewAttribute("validator", d.Validator))
+	}
+	return nil
+}
+
+// conclude ends the round once nothing is queued or demanded: with a further round if claims lack
+// coverage or samples, else with the settlement.
+func (k Keeper) conclude(ctx context.Context, e sprinttypes.Epoch, r types.Round, p types.Params) error {
+	_, waiting, _, err := k.head(ctx)
+	if err != nil || waiting != nil {
+		return err
+	}
+	open, err := k.openDemands(ctx)
+	if err != nil || open {
+		return err
+	}
+	if sdk.UnwrapSDKContext(ctx).BlockHeight()+1 < r.ReportEnd {
+		return nil
+	}
+	if e.Round < p.MaxRounds && len(r.Seats) > 0 {
+		draws, err := k.missing(ctx, e, r, p)
+		if err != nil {
+			return err
+		}
+		if len(draws) > 0 {
+			if err := k.round.Set(ctx, furtherRound(r)); err != nil {
+				return err
+			}
+			return k.court.Redraw(ctx, draws)
+		}
+	}
+	result, err := k.result(ctx, e, r)
+	if err != nil {
+		return err
+	}
+	return k.court.Settle(ctx, result)
+}
+
+// furtherRound seats those who were present; where nobody was, everybody has another chance.
+func furtherRound(r types.Round) types.Round {
+	r.Round++
+	present := slices.ContainsFunc(r.Seats, func(s types.Seat) bool { return s.Present })
+	if !present {
+		return r
+	}
+	var seats []types.Seat
+	for _, s := range r.Seats {
+		if s.Present && !s.FalseOk {
+			seats = append(seats, s)
+		} else {
+			r.Absent = append(r.Absent, s)
+		}
+	}
+	r.Seats, r.Power = seats, powerOf(seats)
+	return r
+}
+
+// missing returns what a further round has to draw: of a claim below its coverage the units that
+// nobody vouched for, and of one with a false unit, once, many more.
+func (k Keeper) missing(ctx context.Context, e sprinttypes.Epoch, r types.Round, p types.Params) ([]sprinttypes.Draw, error) {
+	verdicts, err := k.roundVerdicts(ctx, e, r)
+	if err != nil {
+		return nil, err
+	}
+	var draws []sprinttypes.Draw
+	position := -1
+	err = k.epochs.WalkClaims(ctx, e.Number, func(miner sdk.AccAddress, c sprinttypes.Claim) (bool, error) {
+		position++
+		if c.Status == sprinttypes.CLAIM_VOID_FALSE {
+			if c.FalseUnits < p.ForfeitUnits && c.DrawRound == 0 && p.ExtraDraw > 0 {
+				draws = append(draws, sprinttypes.Draw{Miner: miner, Units: min(p.ExtraDraw, c.Count)})
+			}
+			return false, nil
+		}
+		units := e.DrawOf(c)
+		if c.Void() || units == 0 {
+			return false, nil
+		}
+		var possible, covered uint64
+		for _, v := range verdicts {
+			n := uint64(draw(e, r, v.seat, v.validator, miner, c).Size())
+			possible += n
+			if v.given && commit.Bitmap(v.bitmap).Has(position) {
+				covered += n
+			}
+		}
+		// Where the claimant is the only validator, nobody can draw.
+		if possible > 0 && covered < ceilBps(units, p.CoverageBps) {
+			draws = append(draws, sprinttypes.Draw{Miner: miner, Units: units - covered})
+		}
+		return false, nil
+	})
+	return draws, err
+}
+
+// ceilBps returns units·bps/10,000 rounded up; units are at most sample.MaxSamples.
+func ceilBps(units uint64, bps uint32) uint64 {
+	return (units*uint64(bps) + 9_999) / 10_000
+}
+
+type seatVerdict struct {
+	seat      types.Seat
+	validator sdk.AccAddress
+	given     bool
+	bitmap    []byte
+}
+
+// roundVerdicts returns each seat of the running round with its verdict, if it gave one.
+func (k Keeper) roundVerdicts(ctx context.Context, e sprinttypes.Epoch, r types.Round) ([]seatVerdict, error) {
+	out := make([]seatVerdict, 0, len(r.Seats))
+	for _, seat := range r.Seats {
+		validator, err := k.addressOf(seat.Validator)
+		if err != nil {
+			return nil, err
+		}
+		v, given, err := get(ctx, k.verdicts, verdictKey(e.Number, e.Round, validator))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, seatVerdict{seat, validator, given && !v.FalseOk, v.Bitmap})
+	}
+	return out, nil
+}
+
+// result sums the audit up. A validator without a verdict, with a false one, or with a report that
+// was refuted weighs nothing.
+func (k Keeper) result(ctx context.Context, e sprinttypes.Epoch, r types.Round) (sprinttypes.AuditResult, error) {
+	h := sha256.New()
+	h.Write([]byte(entropyTag))
+	err := k.verdicts.Walk(ctx, collections.NewPrefixedTripleRange[uint64, uint32, []byte](e.Number),
+		func(_ roundKey, v types.Verdict) (bool, error) {
+			h.Write(v.Output)
+			return false, nil
+		})
+	if err != nil {
+		return sprinttypes.AuditResult{}, err
+	}
+	result := sprinttypes.AuditResult{Entropy: [32]byte(h.Sum(nil)), ModuleFailed: r.Failed}
+	for _, s := range append(append([]types.Seat(nil), r.Seats...), r.Absent...) {
+		validator, err := k.addressOf(s.Validator)
+		if err != nil {
+			return result, err
+		}
+		a := sprinttypes.Auditor{Validator: validator}
+		if s.Present && !s.FalseOk && !s.Refuted {
+			a.Weight = s.Power
+		}
+		result.Auditors = append(result.Auditors, a)
+	}
+	slices.SortFunc(result.Auditors, func(a, b sprinttypes.Auditor) int { return slices.Compare(a.Validator, b.Validator) })
+	return result, nil
+}
