@@ -1,0 +1,213 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	dbm "github.com/cosmos/cosmos-db"
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"cosmossdk.io/log/v2"
+
+	"github.com/cosmos/cosmos-sdk/client/flags"
+	genutiltypes "github.com/cosmos/cosmos-sdk/x/genutil/types"
+
+	"github.com/assaynet/assay/chain/app"
+	"github.com/assaynet/assay/chain/network"
+)
+
+func homeFlag(cmd *cobra.Command, cfg Config) *string {
+	return cmd.Flags().String(flags.FlagHome, cfg.Home, "The node's home folder")
+}
+
+func initCommand(cfg Config) *cobra.Command {
+	var (
+		chainID, genesis string
+		peers            []string
+		blockTime        time.Duration
+		private          bool
+	)
+	addrs := network.Addresses{}
+	cmd := &cobra.Command{
+		Use:   "init MONIKER",
+		Short: "Make a node's keys and configuration, and with no --genesis a chain of its own",
+		Long: "Make a node's keys and configuration in its home folder.\n\n" +
+			"With --genesis the node joins the chain of that file. Without it a new chain is made\n" +
+			"whose only validator is this node.",
+		Args: cobra.ExactArgs(1),
+	}
+	home := homeFlag(cmd, cfg)
+	f := cmd.Flags()
+	f.StringVar(&chainID, flags.FlagChainID, "", "name of the new chain (without --genesis)")
+	f.StringVar(&genesis, "genesis", "", "genesis file of the chain to join")
+	f.StringSliceVar(&peers, "peers", nil, "persistent peers, id@host:port")
+	f.DurationVar(&blockTime, "block-time", 0, "pause after a block; 0 for the public network's")
+	f.BoolVar(&private, "private", false, "allow unroutable addresses and several nodes on a host")
+	f.StringVar(&addrs.P2P, "p2p", "0.0.0.0:26656", "address for peers")
+	f.StringVar(&addrs.RPC, "rpc", "127.0.0.1:26657", "address of CometBFT's RPC")
+	f.StringVar(&addrs.GRPC, "grpc", "127.0.0.1:9090", "address of gRPC")
+	f.StringVar(&addrs.REST, "rest", "127.0.0.1:1317", "address of REST")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if network.Exists(*home) {
+			return fmt.Errorf("%s is initialised already", *home)
+		}
+		scratch, err := network.Scratch()
+		if err != nil {
+			return err
+		}
+		defer scratch.Close()
+		keys, err := network.LoadKeys(*home, scratch.Encoding().Codec)
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(*home, "config", "genesis.json")
+		if genesis != "" {
+			chainID, err = copyGenesis(genesis, target)
+		} else {
+			if chainID == "" {
+				return fmt.Errorf("a new chain needs --%s; to join one give its --genesis", flags.FlagChainID)
+			}
+			err = newChain(chainID, keys, scratch, target)
+		}
+		if err != nil {
+			return err
+		}
+		if err := network.WriteConfig(*home, network.Settings{
+			Moniker: args[0], ChainID: chainID, Addresses: addrs, Peers: peers, BlockTime: blockTime, Private: private,
+		}); err != nil {
+			return err
+		}
+		return printJSON(cmd, map[string]string{
+			"home": *home, "chain_id": chainID, "node_id": string(keys.Node.ID()), "operator": keys.Operator.String(),
+		})
+	}
+	return cmd
+}
+
+func newChain(chainID string, keys *network.Keys, scratch *app.App, target string) error {
+	g, err := network.NewGenesis(chainID, time.Now().UTC().Truncate(time.Millisecond), scratch)
+	if err != nil {
+		return err
+	}
+	if err := g.AddAccount(keys.Operator, nil); err != nil {
+		return err
+	}
+	if err := g.AddMiner(keys, "", 1); err != nil {
+		return err
+	}
+	return g.Save(target)
+}
+
+// copyGenesis checks a genesis file, copies it and returns its chain id.
+func copyGenesis(from, to string) (string, error) {
+	genesis, err := genutiltypes.AppGenesisFromFile(from)
+	if err != nil {
+		return "", fmt.Errorf("genesis %s: %w", from, err)
+	}
+	if err := genesis.ValidateAndComplete(); err != nil {
+		return "", fmt.Errorf("genesis %s: %w", from, err)
+	}
+	raw, err := os.ReadFile(from)
+	if err != nil {
+		return "", err
+	}
+	return genesis.ChainID, os.WriteFile(to, raw, 0o600)
+}
+
+func startCommand(cfg Config) *cobra.Command {
+	var level string
+	cmd := &cobra.Command{
+		Use:   "start",
+		Short: "Run the node of a home folder until it is interrupted",
+		Args:  cobra.NoArgs,
+	}
+	home := homeFlag(cmd, cfg)
+	cmd.Flags().StringVar(&level, flags.FlagLogLevel, "info", "log level: debug, info, warn, error, or module:level pairs")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if !network.Exists(*home) {
+			return fmt.Errorf("%s is not initialised: run init first", *home)
+		}
+		logger, err := newLogger(cmd, level)
+		if err != nil {
+			return err
+		}
+		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		node, err := network.Start(*home, network.Options{Logger: logger, Deps: cfg.Deps})
+		if err != nil {
+			return err
+		}
+		return runUntil(ctx, node)
+	}
+	return cmd
+}
+
+// runUntil waits for the context or for the node to stop by itself, which is a failure.
+func runUntil(ctx context.Context, node *network.Node) error {
+	select {
+	case <-ctx.Done():
+		return node.Stop()
+	case <-node.Comet().Quit():
+		if err := node.Stop(); err != nil {
+			return err
+		}
+		return fmt.Errorf("the node stopped at height %d; its log says why", node.Height())
+	}
+}
+
+// newLogger understands a level or, like CometBFT, pairs of module and level.
+func newLogger(cmd *cobra.Command, level string) (log.Logger, error) {
+	if l, err := zerolog.ParseLevel(level); err == nil {
+		return log.NewLogger(cmd.ErrOrStderr(), log.LevelOption(l)), nil
+	}
+	filter, err := log.ParseLogLevel(level)
+	if err != nil {
+		return nil, fmt.Errorf("--%s: %w", flags.FlagLogLevel, err)
+	}
+	return log.NewLogger(cmd.ErrOrStderr(), log.FilterOption(filter)), nil
+}
+
+func exportCommand(cfg Config) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "export",
+		Short: "Print the state of a stopped node as a genesis file",
+		Args:  cobra.NoArgs,
+	}
+	home := homeFlag(cmd, cfg)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		genesis, err := genutiltypes.AppGenesisFromFile(filepath.Join(*home, "config", "genesis.json"))
+		if err != nil {
+			return err
+		}
+		db, err := dbm.NewDB("application", dbm.GoLevelDBBackend, filepath.Join(*home, "data"))
+		if err != nil {
+			return fmt.Errorf("open state (is the node stopped?): %w", err)
+		}
+		a, err := app.New(app.Config{Logger: log.NewNopLogger(), DB: db, Home: *home})
+		if err != nil {
+			return err
+		}
+		defer a.Close()
+		exported, err := a.Export()
+		if err != nil {
+			return err
+		}
+		genesis.AppState = exported.AppState
+		genesis.InitialHeight = exported.Height
+		return printJSON(cmd, genesis)
+	}
+	return cmd
+}
+
+func printJSON(cmd *cobra.Command, v any) error {
+	enc := json.NewEncoder(cmd.OutOrStdout())
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}

@@ -1,0 +1,111 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cosmos/cosmos-sdk/client"
+	"github.com/cosmos/cosmos-sdk/client/flags"
+
+	registrytypes "github.com/assaynet/assay/chain/registry/types"
+	"github.com/assaynet/assay/modules/manifest"
+)
+
+const (
+	beginGas = 300_000
+	// chunkGas covers writing a chunk (30 gas a byte) and the size of its transaction (10).
+	chunkGas = 1_000_000 + 44*registrytypes.MaxChunkBytes
+	// admitGas covers unpacking and admitting one byte of the blob with the last chunk, and
+	// reading it back.
+	admitGas = 8
+)
+
+func storeCommand() *cobra.Command {
+	var kind string
+	cmd := &cobra.Command{
+		Use:   "store FILE",
+		Short: "Upload a module or model in chunks, under a storage deposit; goes on where it was cut off",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, err := client.GetClientTxContext(cmd)
+			if err != nil {
+				return err
+			}
+			blob, err := os.ReadFile(args[0])
+			if err != nil {
+				return err
+			}
+			s, err := newSender(ctx, ctx.FromName)
+			if err != nil {
+				return err
+			}
+			return store(cmd, s, kind, blob)
+		},
+	}
+	cmd.Flags().StringVar(&kind, "kind", registrytypes.KindModule, "kind of the blob: module or model")
+	cmd.Flags().String(flags.FlagFrom, "", "key that signs and pays")
+	addTxFlags(cmd)
+	_ = cmd.MarkFlagRequired(flags.FlagFrom)
+	return cmd
+}
+
+func store(cmd *cobra.Command, s *sender, kind string, blob []byte) error {
+	query := registrytypes.NewQueryClient(s.ctx)
+	hash := manifest.HashOf(blob)
+	if found, err := query.Blob(cmd.Context(), &registrytypes.QueryBlobRequest{Hash: hash[:]}); err == nil && found.Blob.Complete {
+		return fmt.Errorf("%x is stored already", hash[:])
+	}
+	packed, err := manifest.Compress(blob)
+	if err != nil {
+		return err
+	}
+	p, err := query.Params(cmd.Context(), &registrytypes.QueryParamsRequest{})
+	if err != nil {
+		return err
+	}
+	var chunks [][]byte
+	for rest := packed; len(rest) > 0; {
+		n := min(len(rest), int(p.Params.ChunkBytes))
+		chunks = append(chunks, rest[:n])
+		rest = rest[n:]
+	}
+	creator := s.address.String()
+	uploads, err := query.Uploads(cmd.Context(), &registrytypes.QueryUploadsRequest{Creator: creator})
+	if err != nil {
+		return err
+	}
+	from, begun := 0, false
+	for _, u := range uploads.Uploads {
+		if string(u.Hash) != string(hash[:]) {
+			continue
+		}
+		if u.PackedSize != uint64(len(packed)) || u.Kind != kind {
+			return fmt.Errorf("an upload of %x with other packing is open: remove it first", hash[:])
+		}
+		from, begun = int(u.Received), true
+	}
+	if !begun {
+		if _, err := s.send(cmd.Context(), beginGas, false, &registrytypes.MsgStoreBegin{
+			Creator: creator, Kind: kind, Hash: hash[:], Size_: uint64(len(blob)),
+			PackedSize: uint64(len(packed)), Chunks: uint32(len(chunks)),
+		}); err != nil {
+			return err
+		}
+	}
+	for i := from; i < len(chunks); i++ {
+		gas := uint64(chunkGas)
+		if i == len(chunks)-1 {
+			gas += admitGas * uint64(len(blob)+len(packed))
+		}
+		resp, err := s.send(cmd.Context(), gas, false, &registrytypes.MsgStoreChunk{
+			Creator: creator, Hash: hash[:], Index: uint32(i), Data: chunks[i],
+		})
+		if err != nil {
+			return fmt.Errorf("chunk %d of %d: %w", i, len(chunks), err)
+		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "chunk %d of %d: %s\n", i+1, len(chunks), resp.TxHash)
+	}
+	return printJSON(cmd, map[string]any{"hash": fmt.Sprintf("%x", hash[:]), "size": len(blob), "packed": len(packed), "chunks": len(chunks)})
+}
