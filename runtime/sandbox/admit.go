@@ -25,8 +25,8 @@ var exportTypes = []struct {
 }
 
 // rewrite checks a module against the profile and the tables of host calls,
-// and injects metering.
-func (r *Runtime) rewrite(wasm []byte) ([]byte, error) {
+// injects metering and takes the data segments out.
+func (r *Runtime) rewrite(wasm []byte) (*prepared, error) {
 	res, err := meter.Rewrite(wasm, r.meter)
 	if err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ func (r *Runtime) rewrite(wasm []byte) ([]byte, error) {
 	if err := checkSegments(m); err != nil {
 		return nil, err
 	}
-	return res.Wasm, nil
+	return prepare(res, m)
 }
 
 // checkImport admits the host calls of the three tables, with their types.

@@ -90,6 +90,8 @@ type wasmMod struct {
 	Start    int // function index, 0: none
 	Data     []byte
 	DataAt   int
+	Passive  []byte   // a second, passive data segment
+	Globals  [][]byte // encoded
 }
 
 func (m wasmMod) encode() []byte {
@@ -131,6 +133,9 @@ func (m wasmMod) encode() []byte {
 			b = cat(b, section(5, cat(1, 1, leb(uint64(m.Min)), leb(uint64(max(m.Max, m.Min))))))
 		}
 	}
+	if len(m.Globals) > 0 {
+		b = cat(b, section(6, vec(m.Globals)))
+	}
 	b = cat(b, section(7, vec(exports)))
 	if m.Start > 0 {
 		b = cat(b, section(8, leb(uint64(m.Start))))
@@ -142,9 +147,17 @@ func (m wasmMod) encode() []byte {
 		}
 		b = cat(b, section(9, e))
 	}
-	b = cat(b, section(10, vec(codes)))
+	var data [][]byte
 	if len(m.Data) > 0 {
-		b = cat(b, section(11, cat(1, 0, 0x41, sleb(int64(m.DataAt)), 0x0B, leb(uint64(len(m.Data))), m.Data)))
+		data = append(data, cat(0, 0x41, sleb(int64(m.DataAt)), 0x0B, leb(uint64(len(m.Data))), m.Data))
+	}
+	if len(m.Passive) > 0 {
+		data = append(data, cat(1, leb(uint64(len(m.Passive))), m.Passive))
+		b = cat(b, section(12, leb(uint64(len(data)))))
+	}
+	b = cat(b, section(10, vec(codes)))
+	if len(data) > 0 {
+		b = cat(b, section(11, vec(data)))
 	}
 	return b
 }

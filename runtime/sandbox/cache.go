@@ -47,7 +47,7 @@ type diskCache struct {
 
 // artifact is one cached module.
 type artifact struct {
-	wasm   []byte // rewritten
+	*prepared
 	name   string // wazero's name for the machine code; empty under the interpreter
 	native []byte
 }
@@ -180,7 +180,8 @@ func (c *diskCache) read(key [32]byte) ([]byte, error) {
 }
 
 // parse checks the MAC before it looks at anything else. Layout: magic, MAC,
-// then u32 length and name, u32 length and rewritten module, machine code.
+// then name, rewritten module and meta, each after its u32 length, then
+// machine code.
 func (c *diskCache) parse(key [32]byte, b []byte) *artifact {
 	const head = len(artifactMagic) + macSize
 	if len(b) < head || string(b[:len(artifactMagic)]) != artifactMagic {
@@ -194,11 +195,19 @@ func (c *diskCache) parse(key [32]byte, b []byte) *artifact {
 	if !ok {
 		return nil
 	}
-	wasm, native, ok := cutPrefixed(body)
+	wasm, body, ok := cutPrefixed(body)
 	if !ok {
 		return nil
 	}
-	return &artifact{wasm: wasm, name: string(name), native: native}
+	meta, native, ok := cutPrefixed(body)
+	if !ok {
+		return nil
+	}
+	p, ok := parsePrepared(wasm, meta)
+	if !ok {
+		return nil
+	}
+	return &artifact{prepared: p, name: string(name), native: native}
 }
 
 func cutPrefixed(b []byte) (field, rest []byte, ok bool) {
@@ -216,7 +225,8 @@ func cutPrefixed(b []byte) (field, rest []byte, ok bool) {
 // compilation later, nothing now.
 func (c *diskCache) store(key [32]byte, a *artifact) error {
 	prefixed := func(b []byte) []byte { return binary.LittleEndian.AppendUint32(nil, uint32(len(b))) }
-	parts := [][]byte{prefixed([]byte(a.name)), []byte(a.name), prefixed(a.wasm), a.wasm, a.native}
+	meta := a.meta()
+	parts := [][]byte{prefixed([]byte(a.name)), []byte(a.name), prefixed(a.wasm), a.wasm, prefixed(meta), meta, a.native}
 	tmp, err := writeTemp(c.dir, append([][]byte{[]byte(artifactMagic), c.mac(key, parts...)}, parts...)...)
 	if err != nil {
 		return err

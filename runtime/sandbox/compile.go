@@ -20,41 +20,42 @@ type compiler struct {
 	stage string     // private directory; empty without a cache
 }
 
-// compile returns the compiled form of make's result for a key. make is not
+// compile returns make's result for a key with its compiled form. make is not
 // called if the cache holds the artifact.
-func (c *compiler) compile(ctx context.Context, key [32]byte, make func() ([]byte, error)) (wazero.CompiledModule, error) {
+func (c *compiler) compile(ctx context.Context, key [32]byte, make func() (*prepared, error)) (wazero.CompiledModule, *prepared, error) {
 	if c.disk == nil {
-		wasm, err := make()
+		p, err := make()
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		return c.wz.CompileModule(compileContext(ctx), wasm)
+		compiled, err := c.wz.CompileModule(compileContext(ctx), p.wasm)
+		return compiled, p, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if a := c.disk.load(key); a != nil {
 		if compiled, err := c.restore(ctx, a); err == nil {
-			return compiled, nil
+			return compiled, a.prepared, nil
 		}
 	}
-	wasm, err := make()
+	p, err := make()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := c.clear(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	compiled, err := c.wz.CompileModule(compileContext(ctx), wasm)
+	compiled, err := c.wz.CompileModule(compileContext(ctx), p.wasm)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	a := &artifact{wasm: wasm}
+	a := &artifact{prepared: p}
 	if a.name, a.native, err = c.staged(); err == nil {
 		// Failing to keep it costs time later, nothing else.
 		_ = c.disk.store(key, a)
 	}
 	_ = c.clear()
-	return compiled, nil
+	return compiled, p, nil
 }
 
 // restore hands a verified artifact to wazero.

@@ -330,6 +330,7 @@ func BenchmarkStart(b *testing.B) {
 		})
 	}
 }
+
 // TestInitGasSuffices: real guests initialise with a tenth of the budget.
 func TestInitGasSuffices(t *testing.T) {
 	for _, name := range []string{"pow", "wasi"} {

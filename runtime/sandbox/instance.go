@@ -125,7 +125,8 @@ func (m *Module) Start(ctx context.Context, job Job) (*Instance, error) {
 	in.ctx = callContext{context.Background(), in}
 	in.known = knownBytes(job.Known)
 	in.log.cap = job.LogBytes
-	inst, res, err := m.rt.instantiate(&in.ctx, m.compiled)
+	snap := m.snap.Load()
+	inst, res, err := m.rt.instantiate(&in.ctx, m.compiled, snap)
 	if err != nil {
 		m.release()
 		return nil, hostErr("start", err)
@@ -152,7 +153,11 @@ func (m *Module) Start(ctx context.Context, job Job) (*Instance, error) {
 	if err := in.transcript.open(in.space); err != nil {
 		return nil, hostErr("start", err)
 	}
-	if err := in.initialise(ctx); err != nil {
+	if snap != nil {
+		if err := in.restore(snap); err != nil {
+			return nil, hostErr("start", err)
+		}
+	} else if err := in.initialise(ctx); err != nil {
 		return nil, err
 	}
 	ok = true
@@ -192,8 +197,12 @@ func (in *Instance) bindGlobals() error {
 	return nil
 }
 
-// initialise runs the module's own initialisation under one budget.
+// initialise writes the data segments and runs the module's own
+// initialisation under one budget. The first instance leaves a snapshot.
 func (in *Instance) initialise(ctx context.Context) error {
+	if in.res != nil {
+		in.mod.prepared.writeData(in.res.space.addr[:in.res.size])
+	}
 	budget := int64(InitGas)
 	for _, name := range []string{abi.ExportStart, abi.ExportInitialize, abi.ExportABI} {
 		out, err := in.call(ctx, phaseInit, name, budget)
@@ -211,6 +220,9 @@ func (in *Instance) initialise(ctx context.Context) error {
 	in.initGas = InitGas - budget
 	if v := uint32(in.stack[0]); v != abi.Version {
 		return &meter.InvalidModuleError{Rule: "abi", Err: fmt.Errorf("%w: module %d, host %d", ErrABI, v, abi.Version)}
+	}
+	if in.mod.snapTaken.CompareAndSwap(false, true) {
+		in.mod.snap.Store(in.takeSnapshot())
 	}
 	return nil
 }
@@ -312,7 +324,10 @@ func (in *Instance) call(ctx context.Context, ph phase, name string, budget int6
 		// calls. Whatever ended the call in between, the budget was gone.
 		trap, code, left = abi.TrapOutOfGas, 0, 0
 	}
-	out := Outcome{Trap: trap, Code: code, GasUsed: budget - left, Tokens: in.tokens, Text: in.text, Log: in.log.take()}
+	out := Outcome{Trap: trap, Code: code, GasUsed: budget - left, Tokens: in.tokens, Text: in.text}
+	if ph != phaseInit || !trap.OK() { // what initialisation logs comes with the first outcome
+		out.Log = in.log.take()
+	}
 	if !trap.OK() {
 		in.stopped = true
 		if runErr != nil {

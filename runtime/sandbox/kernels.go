@@ -28,11 +28,11 @@ type Kernels struct {
 // the memory never moves.
 func (r *Runtime) Kernels(ctx context.Context, wasm []byte, memPages uint32) (*Kernels, error) {
 	key := cacheKey(sha256.Sum256(wasm), "kernels", strconv.FormatBool(r.cfg.Interpreter))
-	compiled, err := r.comp.compile(ctx, key, func() ([]byte, error) { return wasm, nil })
+	compiled, _, err := r.comp.compile(ctx, key, func() (*prepared, error) { return &prepared{wasm: wasm}, nil })
 	if err != nil {
 		return nil, &HostError{Op: "kernel", Err: err}
 	}
-	mod, res, err := r.instantiate(ctx, compiled)
+	mod, res, err := r.instantiate(ctx, compiled, nil)
 	if err != nil {
 		_ = compiled.Close(ctx)
 		return nil, hostErr("kernel", err)

@@ -14,7 +14,8 @@ const wasmPage = 65536
 // never moves, so growing costs no copy, and growing fails by rule alone.
 type reservation struct {
 	space  region
-	size   uint64 // accessible bytes, a multiple of wasmPage
+	size   uint64 // bytes handed to the engine, a multiple of wasmPage
+	mapped uint64 // accessible from the start: the snapshot's
 	budget *budget
 }
 
@@ -25,7 +26,7 @@ func (m *reservation) Reallocate(size uint64) []byte {
 		return nil
 	}
 	if size > m.size {
-		if err := m.space.commit(m.size, size); err != nil {
+		if err := m.space.commit(max(m.size, m.mapped), max(size, m.mapped)); err != nil {
 			// Only the kernel's own limits lead here. A guest must not see
 			// them as a failed memory.grow, which is part of its result.
 			panic(&HostError{Op: "grow", Err: err})
@@ -47,6 +48,7 @@ func (m *reservation) Free() {
 // allocator hands one reservation to the instance being instantiated.
 type allocator struct {
 	budget *budget
+	snap   *snapshot // whose memory the instance starts with; may be nil
 	got    *reservation
 	err    error
 }
@@ -68,6 +70,13 @@ func (a *allocator) Allocate(_, max uint64) experimental.LinearMemory {
 		panic(a.err)
 	}
 	a.got = &reservation{space: space, budget: a.budget}
+	if a.snap != nil {
+		if err := a.snap.image.mapTo(space, a.snap.size); err != nil {
+			a.err = err
+			panic(a.err) // instantiate frees what is in got
+		}
+		a.got.mapped = a.snap.size
+	}
 	return a.got
 }
 

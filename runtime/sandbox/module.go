@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/tetratelabs/wazero"
 )
@@ -13,7 +14,11 @@ type Module struct {
 	rt       *Runtime
 	hash     [32]byte
 	compiled wazero.CompiledModule
+	prepared *prepared
 	exports  map[string]bool
+
+	snapTaken atomic.Bool // by the first instance that got so far
+	snap      atomic.Pointer[snapshot]
 
 	refs int           // under rt.mu: Admit calls not closed, and live instances
 	done chan struct{} // closed when admission ended
@@ -67,7 +72,7 @@ func (m *Module) admit(wasm []byte) (err error) {
 		}
 	}()
 	r := m.rt
-	m.compiled, err = r.comp.compile(context.Background(), r.artifactKey(m.hash), func() ([]byte, error) {
+	m.compiled, m.prepared, err = r.comp.compile(context.Background(), r.artifactKey(m.hash), func() (*prepared, error) {
 		return r.rewrite(wasm)
 	})
 	if err != nil {
@@ -110,5 +115,12 @@ func (m *Module) release() {
 	if m.refs--; m.refs == 0 && !r.closed {
 		delete(r.modules, m.hash)
 		_ = m.compiled.Close(context.Background())
+		m.dropSnapshot()
+	}
+}
+
+func (m *Module) dropSnapshot() {
+	if s := m.snap.Swap(nil); s != nil {
+		s.image.release()
 	}
 }

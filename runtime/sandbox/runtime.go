@@ -70,7 +70,7 @@ func open(cfg Config) (_ *Runtime, err error) {
 	}
 	rc = rc.WithCoreFeatures(api.CoreFeaturesV2).WithDebugInfoEnabled(false)
 	r := &Runtime{cfg: cfg, modules: map[[32]byte]*Module{}}
-	r.meter = meter.Config{Limits: meter.DefaultLimits(), Costs: cfg.Costs, Import: checkImport}
+	r.meter = meter.Config{Limits: meter.DefaultLimits(), Costs: cfg.Costs, Import: checkImport, ExportGlobals: true}
 	if cfg.Limits != nil {
 		r.meter.Limits = *cfg.Limits
 	}
@@ -112,6 +112,9 @@ func (r *Runtime) Close() error {
 	r.closed = true
 	ctx := context.Background()
 	err := r.wz.Close(ctx)
+	for _, m := range r.modules {
+		m.dropSnapshot()
+	}
 	if r.wzc != nil {
 		if e := r.wzc.Close(ctx); err == nil {
 			err = e
@@ -140,9 +143,9 @@ func compileContext(ctx context.Context) context.Context {
 
 // instantiate makes an instance of compiled whose memory comes from this
 // runtime's budget. No code of the module runs. The reservation is nil if the
-// module has no memory.
-func (r *Runtime) instantiate(ctx context.Context, compiled wazero.CompiledModule) (mod api.Module, mem *reservation, err error) {
-	alloc := &allocator{budget: &r.budget}
+// module has no memory. Memory starts as the snapshot's if there is one.
+func (r *Runtime) instantiate(ctx context.Context, compiled wazero.CompiledModule, snap *snapshot) (mod api.Module, mem *reservation, err error) {
+	alloc := &allocator{budget: &r.budget, snap: snap}
 	defer func() {
 		if err == nil {
 			return
