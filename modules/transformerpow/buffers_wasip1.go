@@ -43,13 +43,13 @@ const (
 // maxPass bounds the units of a pass: shape.Shape.Pass with the fewest tokens.
 const maxPass = 2048
 
-// buffers are the activations. base holds room for capacity units, v the
-// views for the current batch.
+// buffers are the activations. base and the views of single units hold
+// capacity units, v are the views for the current batch.
 type buffers struct {
 	capacity, batch int
 	base            [baseCount]guest.Tensor
 	v               [viewCount]guest.Tensor
-	unitIn, unitX   [maxPass]guest.Tensor // rows of one unit in vA8 and vX
+	unitIn, unitX   [maxPass]guest.Tensor // rows of each unit in vA8 and vX
 }
 
 // form of a view: rows a token and columns.
@@ -95,10 +95,6 @@ func (b *buffers) resize(batch int) {
 			b.v[i] = b.base[f.base].View(0, f.rows*tokens*batch, f.cols)
 		}
 	}
-	for u := 0; u < batch; u++ {
-		b.unitIn[u] = b.v[vA8].View(u*tokens, tokens, int(dims.Width))
-		b.unitX[u] = b.v[vX].View(u*tokens, tokens, int(dims.Width))
-	}
 }
 
 func (b *buffers) release() {
@@ -106,20 +102,21 @@ func (b *buffers) release() {
 		b.v[i].Free()
 		b.v[i] = 0
 	}
-	for u := 0; u < b.batch; u++ {
-		b.unitIn[u].Free()
-		b.unitX[u].Free()
-	}
 	b.batch = 0
 }
 
-// grow replaces the buffers by ones for capacity units.
+// grow replaces the buffers by ones for capacity units. Its price is in
+// proportion to the batch that asked for it.
 func (b *buffers) grow(capacity int) {
 	b.release()
+	for u := 0; u < b.capacity; u++ {
+		b.unitIn[u].Free()
+		b.unitX[u].Free()
+	}
 	for i := range b.base {
 		b.base[i].Free()
 	}
-	tokens := int(dims.Tokens)
+	tokens, width := int(dims.Tokens), int(dims.Width)
 	rows := capacity * tokens
 	for i, f := range forms() {
 		if i < baseCount && f.rows != 0 {
@@ -127,6 +124,10 @@ func (b *buffers) grow(capacity int) {
 		}
 	}
 	b.capacity = capacity
+	for u := 0; u < capacity; u++ {
+		b.unitIn[u] = b.base[vA8].View(u*tokens, tokens, width)
+		b.unitX[u] = b.base[vX].View(u*tokens, tokens, width)
+	}
 	fillS32(b.base[vRow], rows, func(i int) int32 { return int32(i) })
 	fillS32(b.base[vPos], rows, func(i int) int32 { return int32(i % tokens) })
 	fillScale(b.base[vInScale], rows, factor(2, byteVar2))

@@ -29,7 +29,7 @@ func Modules() []manifest.Module {
 		},
 		{
 			Name: "transformerpow", Version: "1", ABI: abi.Version, Kind: manifest.KindPow, MemoryPages: 256,
-			TensorBytes: shape.Test.TensorBytes(shape.Test.Pass()), GasSetup: 1 << 22, GasUnit: 1 << 22,
+			TensorBytes: shape.Test.TensorBytes(shape.Test.Pass()), GasSetup: 1 << 20, GasUnit: 3 << 17,
 			Params: shape.Test.Encode(),
 		},
 	}
