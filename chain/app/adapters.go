@@ -6,11 +6,14 @@ import (
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
+	audittypes "github.com/assaynet/assay/chain/audit/types"
 	powerkeeper "github.com/assaynet/assay/chain/power/keeper"
 	powertypes "github.com/assaynet/assay/chain/power/types"
 	registrykeeper "github.com/assaynet/assay/chain/registry/keeper"
 	registrytypes "github.com/assaynet/assay/chain/registry/types"
+	sprintkeeper "github.com/assaynet/assay/chain/sprint/keeper"
 	sprinttypes "github.com/assaynet/assay/chain/sprint/types"
+	worktypes "github.com/assaynet/assay/chain/work/types"
 )
 
 // The modules name what they need of each other in their own words; these adapters
@@ -44,10 +47,14 @@ func (s workSource) ModuleFailed(ctx context.Context, _ uint64) error {
 	return s.registry.RollBack(ctx, registrytypes.SlotPow)
 }
 
-// powerSource is the power module as sprint and work see it.
+// powerSource is the power module as sprint, audit and work see it.
 type powerSource struct{ power powerkeeper.Keeper }
 
-var _ sprinttypes.Power = powerSource{}
+var (
+	_ sprinttypes.Power = powerSource{}
+	_ audittypes.Power  = powerSource{}
+	_ worktypes.Miners  = powerSource{}
+)
 
 // OpenEpoch freezes powers and keys.
 func (s powerSource) OpenEpoch(ctx context.Context, epoch uint64) error {
@@ -75,4 +82,38 @@ func (s powerSource) SettleEpoch(ctx context.Context, epoch uint64, shares []spr
 		out[i] = powertypes.Share{Miner: share.Miner.String(), Units: share.Units}
 	}
 	return s.power.RecordEpoch(ctx, epoch, out)
+}
+
+// Seats returns the validators of an epoch that can draw samples.
+func (s powerSource) Seats(ctx context.Context, epoch uint64) ([]audittypes.Seat, error) {
+	set, err := s.power.Frozen(ctx, epoch)
+	if err != nil {
+		return nil, err
+	}
+	seats := make([]audittypes.Seat, 0, len(set.Validators))
+	for _, v := range set.Validators {
+		if len(v.VrfPubkey) > 0 {
+			seats = append(seats, audittypes.Seat{Validator: v.Operator, Power: v.Power, VrfKey: v.VrfPubkey})
+		}
+	}
+	return seats, nil
+}
+
+// Jail bars a miner.
+func (s powerSource) Jail(ctx context.Context, operator sdk.AccAddress) error {
+	return s.power.Jail(ctx, operator)
+}
+
+// epochSource is the sprint as work sees it.
+type epochSource struct{ sprint sprintkeeper.Keeper }
+
+var _ worktypes.Epochs = epochSource{}
+
+// Number returns the running epoch, 0 before the first.
+func (s epochSource) Number(ctx context.Context) (uint64, error) {
+	e, err := s.sprint.Epoch(ctx)
+	if errors.Is(err, sprinttypes.ErrNoEpoch) {
+		return 0, nil
+	}
+	return e.Number, err
 }

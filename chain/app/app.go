@@ -70,7 +70,7 @@ func New(cfg Config) (*App, error) {
 	base.SetTxEncoder(enc.Tx.TxEncoder())
 
 	app := &App{BaseApp: base, enc: enc, keys: storetypes.NewKVStoreKeys(storeNames()...)}
-	deps := Deps{Admitter: none{}}
+	deps := Deps{Admitter: none{}, Rechecker: none{}}
 	if cfg.Deps != nil {
 		var err error
 		if deps, err = cfg.Deps(app.code); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 
+	audittypes "github.com/assaynet/assay/chain/audit/types"
 	registrytypes "github.com/assaynet/assay/chain/registry/types"
 	"github.com/assaynet/assay/verifier/sample"
 )
@@ -26,6 +27,8 @@ type Admitter interface {
 // these interfaces.
 type Deps struct {
 	Admitter Admitter
+	// Rechecker re-executes reported units; its results are part of consensus.
+	Rechecker audittypes.Rechecker
 	// Closer is closed with the application; it may be nil.
 	Closer io.Closer
 }
@@ -40,6 +43,12 @@ type none struct{}
 func (none) AdmitBlob(string, []byte) error { return errNoDeps }
 
 func (none) AdmitActivation(registrytypes.Activation, []byte, []byte) error { return errNoDeps }
+
+// Queue does nothing: the block that needs the result stops the node.
+func (none) Queue(audittypes.Job) {}
+
+// Wait stops the node: going on without the result would fork it off.
+func (none) Wait([32]byte) ([32]byte, uint8) { panic(errNoDeps) }
 
 // verifyVRF proves that the owner holds the secret of a VRF key.
 func verifyVRF(pubkey, owner, possession []byte) error {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cosmos/cosmos-sdk/codec/address"
 	"github.com/cosmos/cosmos-sdk/runtime"
+	sdk "github.com/cosmos/cosmos-sdk/types"
 	authkeeper "github.com/cosmos/cosmos-sdk/x/auth/keeper"
 	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
 	authzkeeper "github.com/cosmos/cosmos-sdk/x/authz/keeper"
@@ -24,6 +25,8 @@ import (
 	upgradekeeper "github.com/cosmos/cosmos-sdk/x/upgrade/keeper"
 	upgradetypes "github.com/cosmos/cosmos-sdk/x/upgrade/types"
 
+	auditkeeper "github.com/assaynet/assay/chain/audit/keeper"
+	audittypes "github.com/assaynet/assay/chain/audit/types"
 	"github.com/assaynet/assay/chain/params"
 	powerkeeper "github.com/assaynet/assay/chain/power/keeper"
 	powertypes "github.com/assaynet/assay/chain/power/types"
@@ -31,6 +34,8 @@ import (
 	registrytypes "github.com/assaynet/assay/chain/registry/types"
 	sprintkeeper "github.com/assaynet/assay/chain/sprint/keeper"
 	sprinttypes "github.com/assaynet/assay/chain/sprint/types"
+	workkeeper "github.com/assaynet/assay/chain/work/keeper"
+	worktypes "github.com/assaynet/assay/chain/work/types"
 )
 
 // keepers are the owners of the modules' states.
@@ -45,6 +50,8 @@ type keepers struct {
 	Power     powerkeeper.Keeper
 	Registry  registrykeeper.Keeper
 	Sprint    sprintkeeper.Keeper
+	Audit     auditkeeper.Keeper
+	Work      workkeeper.Keeper
 
 	authority string
 }
@@ -54,7 +61,7 @@ func storeNames() []string {
 	return []string{
 		authtypes.StoreKey, banktypes.StoreKey, consensustypes.StoreKey, upgradetypes.StoreKey,
 		authzkeeper.StoreKey, feegrant.StoreKey, govtypes.StoreKey, powertypes.StoreKey,
-		registrytypes.StoreKey, sprinttypes.StoreKey,
+		registrytypes.StoreKey, sprinttypes.StoreKey, audittypes.StoreKey, worktypes.StoreKey,
 	}
 }
 
@@ -65,6 +72,8 @@ func accountPermissions() map[string][]string {
 		govtypes.ModuleName:        {authtypes.Burner},
 		registrytypes.ModuleName:   nil,
 		sprinttypes.ModuleName:     {authtypes.Minter, authtypes.Burner},
+		audittypes.ModuleName:      nil,
+		worktypes.ModuleName:       nil,
 	}
 }
 
@@ -97,6 +106,22 @@ func newKeepers(app *App, cfg Config, deps Deps) keepers {
 	k.Sprint = sprintkeeper.NewKeeper(sprintkeeper.Config{
 		Codec: codec, Store: store(sprinttypes.StoreKey), Addresses: k.Accounts.AddressCodec(), Accounts: k.Accounts,
 		Bank: k.Bank, Registry: workSource{k.Registry}, Power: powerSource{k.Power}, Authority: k.authority,
+	})
+
+	k.Audit = auditkeeper.NewKeeper(auditkeeper.Config{
+		Codec: codec, Store: store(audittypes.StoreKey), Addresses: k.Accounts.AddressCodec(), Accounts: k.Accounts,
+		Bank: k.Bank, Epochs: k.Sprint, Court: k.Sprint, Power: powerSource{k.Power}, Rechecker: deps.Rechecker,
+		Authority: k.authority,
+	})
+	k.Work = workkeeper.NewKeeper(workkeeper.Config{
+		Codec: codec, Store: store(worktypes.StoreKey), Addresses: k.Accounts.AddressCodec(), Accounts: k.Accounts,
+		Bank: k.Bank, Epochs: epochSource{k.Sprint}, Miners: powerSource{k.Power}, Authority: k.authority,
+	})
+	// Double signing forfeits what is still vesting; nobody is paid for pointing at it.
+	sprint := k.Sprint
+	k.Power.OnTombstone(func(ctx context.Context, operator sdk.AccAddress) error {
+		_, _, err := sprint.Forfeit(ctx, operator, nil, 0)
+		return err
 	})
 
 	// Without a staking module there is no community pool: cancelled proposals burn their

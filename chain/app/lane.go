@@ -21,6 +21,7 @@ var laneMessages = map[string]bool{
 	"/assay.audit.v1.MsgVerdict":     true,
 	"/assay.audit.v1.MsgReport":      true,
 	"/assay.audit.v1.MsgAnswer":      true,
+	"/assay.audit.v1.MsgDemand":      true, // its deposit bounds it
 }
 
 // lanePriority puts the lane before every fee-paying transaction of the mempool.

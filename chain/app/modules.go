@@ -19,12 +19,16 @@ import (
 	"github.com/cosmos/cosmos-sdk/x/upgrade"
 	upgradetypes "github.com/cosmos/cosmos-sdk/x/upgrade/types"
 
+	"github.com/assaynet/assay/chain/audit"
+	audittypes "github.com/assaynet/assay/chain/audit/types"
 	"github.com/assaynet/assay/chain/power"
 	powertypes "github.com/assaynet/assay/chain/power/types"
 	"github.com/assaynet/assay/chain/registry"
 	registrytypes "github.com/assaynet/assay/chain/registry/types"
 	"github.com/assaynet/assay/chain/sprint"
 	sprinttypes "github.com/assaynet/assay/chain/sprint/types"
+	"github.com/assaynet/assay/chain/work"
+	worktypes "github.com/assaynet/assay/chain/work/types"
 )
 
 // modules returns the modules over the keepers.
@@ -42,6 +46,8 @@ func (app *App) modules(enc Encoding) []module.AppModule {
 		genutil.NewAppModule(app.Accounts, nil, app, enc.Tx),
 		registry.NewAppModule(app.Registry),
 		sprint.NewAppModule(app.Sprint),
+		audit.NewAppModule(app.Audit),
+		work.NewAppModule(app.Work),
 		power.NewAppModule(app.Power),
 	}
 }
@@ -53,10 +59,10 @@ func setOrder(m *module.Manager) {
 	m.SetOrderPreBlockers(upgradetypes.ModuleName, authtypes.ModuleName)
 	m.SetOrderBeginBlockers(powertypes.ModuleName, authz.ModuleName)
 	m.SetOrderEndBlockers(banktypes.ModuleName, govtypes.ModuleName, feegrant.ModuleName,
-		sprinttypes.ModuleName, powertypes.ModuleName)
+		sprinttypes.ModuleName, audittypes.ModuleName, worktypes.ModuleName, powertypes.ModuleName)
 	genesis := []string{
 		authtypes.ModuleName, banktypes.ModuleName, govtypes.ModuleName, powertypes.ModuleName,
-		registrytypes.ModuleName, sprinttypes.ModuleName,
+		registrytypes.ModuleName, sprinttypes.ModuleName, audittypes.ModuleName, worktypes.ModuleName,
 		authz.ModuleName, feegrant.ModuleName, upgradetypes.ModuleName, consensustypes.ModuleName,
 		genutiltypes.ModuleName,
 	}

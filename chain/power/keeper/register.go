@@ -148,12 +148,22 @@ func (k Keeper) pruneKeys(ctx context.Context, epoch, age uint64) error {
 	return nil
 }
 
-// Jail bars a miner from power until an epoch; a longer sentence stands.
-func (k Keeper) Jail(ctx context.Context, operator sdk.AccAddress, until uint64) error {
+// Jail bars a miner from power and claims for the running epoch and the parameter's number of
+// epochs after it; a longer sentence stands.
+func (k Keeper) Jail(ctx context.Context, operator sdk.AccAddress) error {
 	miner, err := k.Miner(ctx, operator)
 	if err != nil {
 		return err
 	}
+	params, err := k.params.Get(ctx)
+	if err != nil {
+		return err
+	}
+	epoch, err := k.Epoch(ctx)
+	if err != nil {
+		return err
+	}
+	until := epoch + params.JailEpochs + 1
 	if miner.JailedUntil >= until {
 		return nil
 	}

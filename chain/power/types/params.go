@@ -12,6 +12,8 @@ const (
 	MaxTotalPower = 1 << 40
 	// MaxStampBits keeps a stamp below about a minute of one core.
 	MaxStampBits = 32
+	// MaxEpochs bounds periods that are counted in epochs.
+	MaxEpochs = 1 << 20
 	// MaxEndpointBytes bounds the endpoint of a miner.
 	MaxEndpointBytes = 256
 )
@@ -26,6 +28,7 @@ func DefaultParams() Params {
 		MissedWindow:   10_000,
 		MissedMax:      5_000,
 		EvidenceEpochs: 21,
+		JailEpochs:     14,
 		Lane:           DefaultLane(),
 	}
 }
@@ -58,8 +61,10 @@ func (p Params) Validate() error {
 	case p.MissedWindow < 10 || p.MissedMax < 1 || p.MissedMax > p.MissedWindow:
 		return ErrParams.Wrapf("missed_max is %d of missed_window %d, want 1 to the window and a window of at least 10",
 			p.MissedMax, p.MissedWindow)
-	case p.EvidenceEpochs < 1:
-		return ErrParams.Wrap("evidence_epochs is 0, want at least 1")
+	case p.EvidenceEpochs < 1 || p.EvidenceEpochs > MaxEpochs:
+		return ErrParams.Wrapf("evidence_epochs is %d, want 1 to %d", p.EvidenceEpochs, uint64(MaxEpochs))
+	case p.JailEpochs < 1 || p.JailEpochs > MaxEpochs:
+		return ErrParams.Wrapf("jail_epochs is %d, want 1 to %d", p.JailEpochs, uint64(MaxEpochs))
 	}
 	return p.Lane.Validate()
 }
