@@ -28,28 +28,61 @@ func newAttention(t *device.Task) *attention {
 	return a
 }
 
-// scratch is the working memory of one goroutine.
-type scratch struct {
-	t    []int32
-	sums []int64
+// attentionBlock is the query rows [row, row+rows) of a segment, for one head.
+type attentionBlock struct {
+	head      int
+	row, rows int // in q
+	first     int // first key of the segment
+	visible   int // keys that the first of the rows sees; the next sees one more
 }
 
+// attention splits the work into blocks of query rows of one head.
 func (e *engine) attention(a *attention) {
-	// A piece is one row of one head; rows late in a segment see more keys.
-	work := a.kseg * (8 + a.dim/8)
-	e.parallel(a.rows*a.heads, max(1, min(a.rows*a.heads/(8*e.threads), 1+minWork/work)), work, func(lo, hi int) {
-		s := scratch{make([]int32, a.kseg), make([]int64, a.dim)}
+	size := min(a.seg, max(1, e.k.attendRows))
+	perSegment := (a.seg + size - 1) / size
+	blocks := a.rows / a.seg * perSegment
+	work := size * a.kseg * (8 + a.dim/8)
+	e.parallel(blocks*a.heads, max(1, min(blocks*a.heads/(8*e.threads), 1+minWork/work)), work, func(lo, hi int) {
+		s := newScratch(a, size)
 		for p := lo; p < hi; p++ {
-			a.head(&s, p/a.heads, p%a.heads)
+			// Heads outermost: neighbours use the same keys.
+			h, b := p/blocks, p%blocks
+			seg, at := b/perSegment, b%perSegment*size
+			e.k.attend(a, s, attentionBlock{
+				head: h, row: seg*a.seg + at, rows: min(size, a.seg-at),
+				first: seg * a.kseg, visible: a.kseg - a.seg + at + 1,
+			})
 		}
 	})
 }
 
-// head computes one query row of one head.
-func (a *attention) head(s *scratch, row, h int) {
+// scratch is the working memory of one goroutine. Slices that vectors run over
+// are padded.
+type scratch struct {
+	t      []int32 // logits: rows × keys
+	sums   []int64
+	ks, vs channels // scales of a segment's keys, for one key head
+	cached int      // the segment and head that ks and vs hold, -1 for none
+	vector vectorScratch
+}
+
+func newScratch(a *attention, rows int) *scratch {
+	padded := (a.kseg + 15) &^ 15
+	return &scratch{
+		t: make([]int32, rows*padded), sums: make([]int64, a.dim),
+		ks: makeChannels(padded), vs: makeChannels(padded), cached: -1,
+	}
+}
+
+func attendPortable(a *attention, s *scratch, b attentionBlock) {
+	for i := range b.rows {
+		a.queryRow(s, b.row+i, b.head, b.first, b.visible+i)
+	}
+}
+
+// queryRow computes one query row of one head.
+func (a *attention) queryRow(s *scratch, row, h, first, visible int) {
 	g := h * a.kvHeads / a.heads
-	first := row / a.seg * a.kseg
-	visible := a.kseg - a.seg + row%a.seg + 1
 	width := a.kvHeads * a.dim
 	q := a.q[(row*a.heads+h)*a.dim:][:a.dim]
 	mq, eq := load(a.qs[row*a.heads+h])

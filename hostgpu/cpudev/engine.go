@@ -19,10 +19,23 @@ type kernels struct {
 	prepare func(a []int8, m, k int) leftRows
 	// gemm writes dst[i*ldc+j] = Σ_l a[i,l]·b[j*k+l] for i < m, j < n; dst
 	// starts at its first element, k > 0.
-	gemm   func(dst []int32, ldc int, a leftRows, b []int8, m, n, k int)
-	dot    func(x, y []int8) int32
-	rowMax func(v []int32) uint32 // largest |v|
-	quant  func(q []int8, v []int32, r int64, s uint)
+	gemm func(dst []int32, ldc int, a leftRows, b []int8, m, n, k int)
+
+	// Rows of equal length; see the portable function of each.
+	rescaleRow   func(dst, acc []int32, ch channels, m int64, e int)
+	addRow       func(dst, a, b []int32)
+	rowMax       func(v []int32) uint32
+	quant        func(q []int8, v []int32, r int64, s uint)
+	sumSquares   func(x []int32, t uint) uint64
+	normRow      func(dst, x, gain []int32, m int64, s int)
+	maxProduct   func(x, gain []int32) uint64
+	quantProduct func(q []int8, x, gain []int32, w uint, r int64, s uint)
+	rotate       func(y0, y1, x0, x1, cos, sin []int32)
+	siluRow      func(dst, gate, up []int32)
+	// attend computes some query rows of one head.
+	attend func(a *attention, s *scratch, b attentionBlock)
+	// attendRows is how many query rows attend takes best at once.
+	attendRows int
 }
 
 // leftRows is a left operand as a kernel wants it: rows ld bytes apart.
@@ -36,8 +49,10 @@ func preparePortable(a []int8, m, k int) leftRows { return leftRows{data: a, ld:
 
 func portableKernels() *kernels {
 	return &kernels{
-		isa: Portable, prepare: preparePortable, gemm: gemmPortable, dot: dotPortable,
-		rowMax: rowMaxPortable, quant: quantPortable,
+		isa: Portable, prepare: preparePortable, gemm: gemmPortable,
+		rescaleRow: rescaleRow, addRow: addRow, rowMax: rowMax, quant: quantRow,
+		sumSquares: sumSquares, normRow: normRow, maxProduct: maxProduct, quantProduct: quantProduct,
+		rotate: rotate, siluRow: siluRow, attend: attendPortable, attendRows: 1,
 	}
 }
 

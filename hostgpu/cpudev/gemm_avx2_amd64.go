@@ -21,7 +21,7 @@ func gemm256(dst []int32, ldc int, a leftRows, b []int8, m, n, k int) {
 		gemmPortable(dst, ldc, a, b, m, n, k)
 		return
 	}
-	gemmDots(dots256, block256, dst, ldc, a, b, m, n, k)
+	dotRows(dots256, block256, dst, ldc, a, b, k, m, n, k)
 	whole := k &^ (block256 - 1)
 	if whole == k {
 		return

@@ -5,6 +5,12 @@ import "sync"
 func avx512Kernels() *kernels {
 	k := avx2Kernels()
 	k.isa, k.prepare, k.gemm = AVX512, prepare512, gemm512
+	k.rescaleRow, k.addRow = rescale512, addRow512
+	k.rowMax, k.quant = rowMax512, quant512
+	k.sumSquares, k.normRow = sumSquares512, norm512
+	k.maxProduct, k.quantProduct = maxProduct512, quantProduct512
+	k.rotate, k.siluRow = rotate512, silu512
+	k.attend, k.attendRows = attend512, attendRows512
 	return k
 }
 
@@ -43,7 +49,7 @@ func gemm512(dst []int32, ldc int, a leftRows, b []int8, m, n, k int) {
 		gemmPanels512(dst, ldc, a, b, m, n, k)
 		return
 	}
-	gemmDots(dots512, block512, dst, ldc, a, b, m, n, k)
+	dotRows(dots512, block512, dst, ldc, a, b, k, m, n, k)
 }
 
 // tiles cuts m rows into the fewest tiles of at most most rows, evenly.
@@ -63,9 +69,9 @@ var dots512 = [][2]dotTile{
 	{dot4x4AVX512, dot4x1AVX512}, {dot5x4AVX512, dot5x1AVX512}, {dot6x4AVX512, dot6x1AVX512},
 }
 
-// gemmDots reads b where it lies, four rows at a time: each four are in the
-// first-level cache while all tiles of a pass over them.
-func gemmDots(kernel [][2]dotTile, block int, dst []int32, ldc int, a leftRows, b []int8, m, n, k int) {
+// dotRows reads b where it lies, ldb bytes a row, four rows at a time: they are
+// in the first-level cache while all tiles pass over them.
+func dotRows(kernel [][2]dotTile, block int, dst []int32, ldc int, a leftRows, b []int8, ldb, m, n, k int) {
 	blocks, tail := k/block, uint64(1)<<(k%block)-1
 	for j := 0; j < n; {
 		if n-j < 4 && n >= 4 {
@@ -76,7 +82,7 @@ func gemmDots(kernel [][2]dotTile, block int, dst []int32, ldc int, a leftRows, 
 			cols, which = 1, 1
 		}
 		tiles(m, len(kernel), func(i, rows int) {
-			kernel[rows-1][which](&dst[i*ldc+j], ldc*4, &a.data[i*a.ld], a.ld, &b[j*k], k, blocks, tail, &a.init[i])
+			kernel[rows-1][which](&dst[i*ldc+j], ldc*4, &a.data[i*a.ld], a.ld, &b[j*ldb], ldb, blocks, tail, &a.init[i])
 		})
 		j += cols
 	}

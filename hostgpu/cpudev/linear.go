@@ -56,36 +56,46 @@ func dotPortable(x, y []int8) (s int32) {
 	return s
 }
 
-// channel is a scale as loaded.
-type channel struct {
-	m int64
-	e int
+// channels are scales as loaded, one after another in each slice.
+type channels struct {
+	m []uint32
+	e []int32
 }
 
-func channels(s []device.Scale) []channel {
-	out := make([]channel, len(s))
-	for i := range s {
-		out[i].m, out[i].e = load(s[i])
-	}
-	return out
+// loadChannels loads n scales, stride apart from the first.
+func loadChannels(s []device.Scale, n, stride int) channels {
+	c := makeChannels(n)
+	c.load(s, n, stride)
+	return c
 }
+
+func makeChannels(n int) channels { return channels{make([]uint32, n), make([]int32, n)} }
+
+func (c channels) load(s []device.Scale, n, stride int) {
+	for i := range n {
+		m, e := load(s[i*stride])
+		c.m[i], c.e[i] = uint32(m), int32(e)
+	}
+}
+
+func (c channels) slice(lo, hi int) channels { return channels{c.m[lo:hi], c.e[lo:hi]} }
 
 func (e *engine) rescale(dst, acc []int32, row, chans []device.Scale, eout int) {
 	n := len(chans)
-	ch := channels(chans)
+	ch := loadChannels(chans, n, 1)
 	e.rows(len(row), 4*n, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
-			rescaleRow(dst[i*n:(i+1)*n], acc[i*n:(i+1)*n], row[i], ch, eout)
+			m, exp := load(row[i])
+			e.k.rescaleRow(dst[i*n:(i+1)*n], acc[i*n:(i+1)*n], ch, m, exp-eout)
 		}
 	})
 }
 
-func rescaleRow(dst, acc []int32, row device.Scale, ch []channel, eout int) {
-	m, e := load(row)
-	acc, ch = acc[:len(dst)], ch[:len(dst)]
+// rescaleRow is SHR(acc·CMUL(m, chan), e + chan's exponent).
+func rescaleRow(dst, acc []int32, ch channels, m int64, e int) {
+	acc, cm, ce := acc[:len(dst)], ch.m[:len(dst)], ch.e[:len(dst)]
 	for j := range dst {
-		c := ch[j]
-		dst[j] = shr(int64(acc[j])*cmul(c.m, m), c.e+e-eout)
+		dst[j] = shr(int64(acc[j])*cmul(int64(cm[j]), m), int(ce[j])+e)
 	}
 }
 
@@ -102,7 +112,7 @@ type linearArgs struct {
 // linear computes a piece of columns of the accumulator, then finishes it
 // while it is in the cache.
 func (e *engine) linear(x linearArgs) {
-	ch := channels(x.wchan)
+	ch := loadChannels(x.wchan, x.n, 1)
 	var left leftRows
 	if x.k > 0 {
 		left = e.k.prepare(x.a, x.m, x.k)
@@ -115,19 +125,23 @@ func (e *engine) linear(x linearArgs) {
 		}
 		for i := range x.m {
 			row := acc[i*w : (i+1)*w]
-			rescaleRow(row, row, x.arow[i], ch[lo:hi], x.eout)
+			m, exp := load(x.arow[i])
+			e.k.rescaleRow(row, row, ch.slice(lo, hi), m, exp-x.eout)
 			if x.bias != nil {
-				addTo(row, row, x.bias[lo:hi])
+				e.k.addRow(row, row, x.bias[lo:hi])
 			}
+			out := x.dst[i*x.n+lo : i*x.n+hi]
 			if x.residual != nil {
-				addTo(row, row, x.residual[i*x.n+lo:i*x.n+hi])
+				e.k.addRow(out, row, x.residual[i*x.n+lo:i*x.n+hi])
+			} else {
+				copy(out, row)
 			}
-			copy(x.dst[i*x.n+lo:i*x.n+hi], row)
 		}
 	})
 }
 
-func addTo(dst, a, b []int32) {
+// addRow is the saturating sum.
+func addRow(dst, a, b []int32) {
 	a, b = a[:len(dst)], b[:len(dst)]
 	for j := range dst {
 		dst[j] = sat32(int64(a[j]) + int64(b[j]))
@@ -140,13 +154,13 @@ const addPiece = 1 << 14
 // add adds b to a; b is as large as a, or one row that repeats.
 func (e *engine) add(dst, a, b []int32) {
 	if len(b) == len(a) {
-		e.parallel(len(a), addPiece, 1, func(lo, hi int) { addTo(dst[lo:hi], a[lo:hi], b[lo:hi]) })
+		e.parallel(len(a), addPiece, 1, func(lo, hi int) { e.k.addRow(dst[lo:hi], a[lo:hi], b[lo:hi]) })
 		return
 	}
 	n := len(b)
 	e.rows(len(dst)/n, n, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
-			addTo(dst[i*n:(i+1)*n], a[i*n:(i+1)*n], b)
+			e.k.addRow(dst[i*n:(i+1)*n], a[i*n:(i+1)*n], b)
 		}
 	})
 }

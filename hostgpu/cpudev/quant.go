@@ -6,7 +6,8 @@ import (
 	"github.com/assaynet/assay/hostgpu/device"
 )
 
-func rowMaxPortable(v []int32) (a uint32) {
+// rowMax is the largest |v|.
+func rowMax(v []int32) (a uint32) {
 	for _, x := range v {
 		a = max(a, absU32(x))
 	}
@@ -19,7 +20,8 @@ func quantFactor(a uint32) (r int64, s uint) {
 	return int64((127<<(e+22) + uint64(a)/2) / uint64(a)), e + 22
 }
 
-func quantPortable(q []int8, v []int32, r int64, s uint) {
+// quantRow is q of the spec, with s = e+22.
+func quantRow(q []int8, v []int32, r int64, s uint) {
 	q = q[:len(v)]
 	for j, x := range v {
 		q[j] = int8(max(-127, min(127, rhu(int64(x)*r, s))))
@@ -40,12 +42,12 @@ func quantScale(a uint32, frac int) device.Scale {
 func (e *engine) quant(q []int8, scale []device.Scale, src []int32, k, frac int) {
 	e.rows(len(scale), 2*k, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
-			e.quantRow(q[i*k:(i+1)*k], &scale[i], src[i*k:(i+1)*k], frac)
+			e.quantizeRow(q[i*k:(i+1)*k], &scale[i], src[i*k:(i+1)*k], frac)
 		}
 	})
 }
 
-func (e *engine) quantRow(q []int8, scale *device.Scale, v []int32, frac int) {
+func (e *engine) quantizeRow(q []int8, scale *device.Scale, v []int32, frac int) {
 	a := e.k.rowMax(v)
 	if a == 0 {
 		clear(q)

@@ -92,6 +92,7 @@ func gemmCases(g *gen, add emit) {
 		add("bound", []Data{out(s32, 2, 3), g.data(s8, 2, device.MaxK, f[0]), g.data(s8, 3, device.MaxK, f[1])})
 	}
 	add("uniform long", []Data{out(s32, 1, 5), g.data(s8, 1, device.MaxK-1, uniform), g.data(s8, 5, device.MaxK-1, uniform)})
+	add("uniform deep", []Data{out(s32, 110, 40), g.data(s8, 110, 4200, uniform), g.data(s8, 40, 4200, uniform)})
 	add("uniform wide", []Data{out(s32, 20, 700), g.data(s8, 20, 600, uniform), g.data(s8, 700, 600, uniform)})
 }
 

@@ -72,7 +72,7 @@ type attentionShape struct{ segments, seg, kseg, heads, kvHeads, d int }
 var attentionShapes = []attentionShape{
 	{0, 1, 1, 1, 1, 4}, {1, 1, 1, 1, 1, 1}, {1, 1, 5, 2, 1, 3}, {1, 3, 3, 2, 2, 8}, {2, 2, 4, 4, 2, 16},
 	{3, 5, 5, 3, 1, 7}, {1, 8, 33, 4, 4, 64}, {1, 1, 100, 8, 2, 32}, {2, 16, 16, 4, 4, 16}, {1, 4, 70, 2, 1, 128},
-	{1, 17, 17, 2, 2, 65}, {1, 1, 2, 1, 1, device.MaxHeadDim}, {1, 2, 600, 1, 1, 24},
+	{1, 17, 17, 2, 2, 65}, {1, 30, 45, 4, 2, 64}, {2, 13, 13, 2, 2, 128}, {1, 1, 230, 4, 1, 64}, {1, 1, 2, 1, 1, device.MaxHeadDim}, {1, 2, 600, 1, 1, 24},
 }
 
 func attentionCases(g *gen, add emit) {

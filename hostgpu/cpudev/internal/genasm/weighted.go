@@ -1,0 +1,59 @@
+package main
+
+import "fmt"
+
+// weighted512 sums rows of v, weighted by u16 in two limbs of u8, for 64
+// columns and a number of queries at once. Four keys are interleaved on the
+// fly, so that VPDPBUSD adds four products to the 32-bit sum of a column.
+func weighted512(f *file, queries int) {
+	f.text(fmt.Sprintf("weighted%dAVX512", queries), 48,
+		fmt.Sprintf("func weighted%dAVX512(sums *int32, v *int8, ld int, quads int, w *byte, limb int)", queries))
+	f.op("MOVQ v+8(FP), SI")
+	f.op("MOVQ ld+16(FP), DX")
+	f.op("MOVQ quads+24(FP), CX")
+	f.op("MOVQ w+32(FP), R8")
+	f.op("MOVQ limb+40(FP), BX")
+	f.op("LEAQ (DX)(DX*2), R9")
+	f.op("LEAQ (BX)(BX*2), R10")
+	f.op("LEAQ (BX)(BX*4), R11")
+	for i := range 8 * queries {
+		f.op("VPXORD Z%d, Z%d, Z%d", i, i, i)
+	}
+	f.label("loop")
+	for _, pair := range [][4]string{{"(SI)", "(SI)(DX*1)", "Z24", "Z25"}, {"(SI)(DX*2)", "(SI)(R9*1)", "Z26", "Z27"}} {
+		f.op("VMOVDQU8 %s, Z28", pair[0])
+		f.op("VMOVDQU8 %s, Z29", pair[1])
+		f.op("VPUNPCKLBW Z29, Z28, %s", pair[2])
+		f.op("VPUNPCKHBW Z29, Z28, %s", pair[3])
+	}
+	f.op("VPUNPCKLWD Z26, Z24, Z28")
+	f.op("VPUNPCKHWD Z26, Z24, Z29")
+	f.op("VPUNPCKLWD Z27, Z25, Z30")
+	f.op("VPUNPCKHWD Z27, Z25, Z31")
+	for limb := range 2 * queries {
+		f.op("VPBROADCASTD %s, Z%d", rowAddr(limb, "R8", "BX", "R10", "R11"), 24+limb%4)
+		for c := range 4 {
+			f.op("VPDPBUSD Z%d, Z%d, Z%d", 28+c, 24+limb%4, 4*limb+c)
+		}
+	}
+	f.op("LEAQ (SI)(DX*4), SI")
+	f.op("ADDQ $4, R8")
+	f.op("DECQ CX")
+	f.op("JNZ loop")
+	// Lane l of vector c holds columns 16l + 4c ..: transpose the lanes.
+	f.op("MOVQ sums+0(FP), DI")
+	for limb := range 2 * queries {
+		b := 4 * limb
+		f.op("VSHUFI32X4 $0x44, Z%d, Z%d, Z24", b+1, b)
+		f.op("VSHUFI32X4 $0xEE, Z%d, Z%d, Z25", b+1, b)
+		f.op("VSHUFI32X4 $0x44, Z%d, Z%d, Z26", b+3, b+2)
+		f.op("VSHUFI32X4 $0xEE, Z%d, Z%d, Z27", b+3, b+2)
+		for lane, in := range [][3]int{{0x88, 26, 24}, {0xDD, 26, 24}, {0x88, 27, 25}, {0xDD, 27, 25}} {
+			f.op("VSHUFI32X4 $%#x, Z%d, Z%d, Z28", in[0], in[1], in[2])
+			f.op("VMOVDQU32 Z28, %d(DI)", 256*limb+64*lane)
+		}
+	}
+	f.op("VZEROUPPER")
+	f.op("RET")
+	f.WriteString("\n")
+}
