@@ -24,3 +24,25 @@ func TestConformance(t *testing.T) {
 		}
 	}
 }
+
+// FuzzOps compares every instruction set with the reference on random calls.
+func FuzzOps(f *testing.F) {
+	for seed := range uint64(300) {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, seed uint64) {
+		c := devicetest.RandomCase(seed)
+		for _, isa := range cpudev.Available() {
+			dev, err := cpudev.New(cpudev.Config{ISA: isa, Threads: 2})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := devicetest.Differ(dev, c); err != nil {
+				t.Errorf("%s: %v", isa, err)
+			}
+			if err := dev.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}

@@ -40,12 +40,13 @@ const (
 	tileRows   = 6
 )
 
-// panelRows is the least number of rows for which packing b pays: it costs
-// about k/16 cycles a column, summing across lanes about 2 a result.
-func panelRows(k int) int { return max(8, k/40) }
+// panelRows is the least number of rows for which packing b pays. It costs
+// about k/16 cycles a column; the other way sums across lanes for each result
+// and reads rows of b at strides that fall on the same cache sets.
+const panelRows = 8
 
 func gemm512(dst []int32, ldc int, a leftRows, b []int8, m, n, k int) {
-	if m >= panelRows(k) && n >= panelCols/2 {
+	if m >= panelRows && n >= panelCols/2 {
 		gemmPanels512(dst, ldc, a, b, m, n, k)
 		return
 	}

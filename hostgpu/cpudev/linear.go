@@ -1,6 +1,11 @@
 package cpudev
 
-import "github.com/assaynet/assay/hostgpu/device"
+import (
+	"slices"
+	"sync"
+
+	"github.com/assaynet/assay/hostgpu/device"
+)
 
 // gemmCols is the width of a piece of the output that one goroutine takes.
 const gemmCols = 64
@@ -11,15 +16,17 @@ func (e *engine) gemm(dst []int32, a, b []int8, m, n, k int) {
 		return
 	}
 	left := e.k.prepare(a, m, k)
-	e.parallel(n, e.gemmGrain(n), 1+m*k/128, func(lo, hi int) {
+	e.parallel(n, e.gemmGrain(m, n), 1+m*k/128, func(lo, hi int) {
 		e.k.gemm(dst[lo:], n, left, b[lo*k:hi*k], m, hi-lo, k)
 	})
 }
 
-// gemmGrain cuts the columns so that every goroutine gets a few pieces.
-func (e *engine) gemmGrain(n int) int {
-	grain := n / (4 * e.threads) / gemmCols * gemmCols
-	return max(gemmCols, min(grain, 512))
+// gemmGrain cuts the columns so that every goroutine gets a few pieces and a
+// piece of the result, at most 512 KiB unless m is very large, stays in the
+// second-level cache.
+func (e *engine) gemmGrain(m, n int) int {
+	grain := min(n/(4*e.threads), 512, 1<<17/max(1, m))
+	return max(gemmCols, grain/gemmCols*gemmCols)
 }
 
 // gemmPortable takes four columns at a time, so that each load of a serves four.
@@ -109,6 +116,9 @@ type linearArgs struct {
 	eout, m, n, k  int
 }
 
+// accPool holds accumulators of pieces of linear.
+var accPool = sync.Pool{New: func() any { return new([]int32) }}
+
 // linear computes a piece of columns of the accumulator, then finishes it
 // while it is in the cache.
 func (e *engine) linear(x linearArgs) {
@@ -117,10 +127,15 @@ func (e *engine) linear(x linearArgs) {
 	if x.k > 0 {
 		left = e.k.prepare(x.a, x.m, x.k)
 	}
-	e.parallel(x.n, e.gemmGrain(x.n), 1+x.m*(8+x.k/128), func(lo, hi int) {
+	e.parallel(x.n, e.gemmGrain(x.m, x.n), 1+x.m*(8+x.k/128), func(lo, hi int) {
 		w := hi - lo
-		acc := make([]int32, x.m*w)
-		if x.k > 0 {
+		buf := accPool.Get().(*[]int32)
+		defer accPool.Put(buf)
+		acc := slices.Grow((*buf)[:0], x.m*w)[:x.m*w]
+		*buf = acc
+		if x.k == 0 {
+			clear(acc)
+		} else {
 			e.k.gemm(acc, w, left, x.w[lo*x.k:hi*x.k], x.m, w, x.k)
 		}
 		for i := range x.m {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"sync"
 
 	"github.com/assaynet/assay/hostgpu/device"
 	"lukechampine.com/blake3"
@@ -27,19 +28,18 @@ const maxMismatches = 20
 // is a failure of the device, not a mismatch.
 func Check(dev device.Device) (Report, error) {
 	var r Report
-	ref := Reference()
+	all, err := expected()
+	if err != nil {
+		return r, fmt.Errorf("reference: %w", err)
+	}
 	h := blake3.New(32, nil)
 	for c := range Cases() {
 		got, err := execute(dev, c, plain)
 		if err != nil {
 			return r, fmt.Errorf("%s: %w", c.Name, err)
 		}
-		want, err := execute(ref, c, plain)
-		if err != nil {
-			return r, fmt.Errorf("reference: %s: %w", c.Name, err)
-		}
 		r.Cases++
-		if msg := compare(c, got, want); msg != "" {
+		if msg := compare(c, got, all[c.Name]); msg != "" {
 			r.Failed++
 			if len(r.Mismatches) < maxMismatches {
 				r.Mismatches = append(r.Mismatches, msg)
@@ -55,6 +55,20 @@ func Check(dev device.Device) (Report, error) {
 	h.Sum(r.Digest[:0])
 	return r, nil
 }
+
+// expected computes what the reference says of every case, once.
+var expected = sync.OnceValues(func() (map[string][][]byte, error) {
+	ref := Reference()
+	all := map[string][][]byte{}
+	for c := range Cases() {
+		want, err := execute(ref, c, plain)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", c.Name, err)
+		}
+		all[c.Name] = want
+	}
+	return all, nil
+})
 
 // compare describes the first difference, "" if there is none.
 func compare(c Case, got, want [][]byte) string {

@@ -1,7 +1,6 @@
 package devicetest
 
 import (
-	"sync"
 	"testing"
 
 	"github.com/assaynet/assay/hostgpu/device"
@@ -20,20 +19,6 @@ func Run(t *testing.T, dev device.Device) {
 	t.Run("errors", func(t *testing.T) { runErrors(t, dev) })
 	t.Run("concurrent", func(t *testing.T) { runConcurrent(t, dev) })
 }
-
-// expected computes what the reference says of every case, once.
-var expected = sync.OnceValues(func() (map[string][][]byte, error) {
-	ref := Reference()
-	all := map[string][][]byte{}
-	for c := range Cases() {
-		want, err := execute(ref, c, plain)
-		if err != nil {
-			return nil, err
-		}
-		all[c.Name] = want
-	}
-	return all, nil
-})
 
 // runCases compares every case three times: plain, through views, in place.
 func runCases(t *testing.T, dev device.Device) {
