@@ -3,7 +3,8 @@
 // Module hashpow is a proof of work as a researcher might propose it: plain
 // Wasm, no tensors. A unit is a chain of SHA-256 over (seed, claimant, index):
 //
-//	h = SHA-256("assay/hashpow/1" ‖ seed ‖ identity ‖ index u64le)
+//	base = SHA-256("assay/hashpow/1" ‖ seed ‖ identity)
+//	h    = SHA-256(base ‖ index u64le)
 //	rounds times: h = SHA-256(h ‖ h)
 //
 // and its transcript is the 32 bytes of the last h. The parameter is one

@@ -16,9 +16,8 @@ const (
 
 var (
 	rounds uint32
-	prefix int                          // bytes of message before the index
-	msg    [len(tag) + 32 + 32 + 8]byte // tag, seed, identity, index
-	pair   [2 * sha256.Size]byte        // h ‖ h
+	start  [sha256.Size + 8]byte // base ‖ index
+	pair   [2 * sha256.Size]byte // h ‖ h
 )
 
 func main() {}
@@ -38,9 +37,12 @@ func powSetup() {
 	}
 	var seed [32]byte
 	guest.Seed(&seed)
-	prefix = copy(msg[:], tag)
-	prefix += copy(msg[prefix:], seed[:])
-	prefix += guest.Identity(msg[prefix : prefix+32])
+	var msg [len(tag) + 32 + 32]byte
+	n := copy(msg[:], tag)
+	n += copy(msg[n:], seed[:])
+	n += guest.Identity(msg[n:])
+	base := sha256.Sum256(msg[:n])
+	copy(start[:], base[:])
 }
 
 //go:wasmexport pow_units
@@ -51,9 +53,9 @@ func powUnits(n int32) {
 	for u := 0; u < int(n); u++ {
 		index := guest.UnitIndex(u)
 		for i := 0; i < 8; i++ {
-			msg[prefix+i] = byte(index >> (8 * i))
+			start[sha256.Size+i] = byte(index >> (8 * i))
 		}
-		h := sha256.Sum256(msg[:prefix+8])
+		h := sha256.Sum256(start[:])
 		for r := uint32(0); r < rounds; r++ {
 			copy(pair[:32], h[:])
 			copy(pair[32:], h[:])

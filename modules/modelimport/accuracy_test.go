@@ -56,6 +56,29 @@ func TestPerplexityOfTheShippedModel(t *testing.T) {
 	}
 }
 
+// A model with every optional tensor: biases, norms of queries and keys, a head
+// of its own. Random weights, so that nothing cancels.
+func TestLogitsOfEveryOption(t *testing.T) {
+	cfg, w := small(t)
+	m, err := Convert(cfg, w, Options{Vocab: texts()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := []byte{0, 1, 2, 3, 4, 3, 2, 1, 0, 4}
+	want, got := floatLogits(cfg, w, ids), newIntModel(t, m).logits(ids)
+	var diff, size float64
+	for i := range want {
+		for j := range want[i] {
+			diff += (want[i][j] - got[i][j]) * (want[i][j] - got[i][j])
+			size += want[i][j] * want[i][j]
+		}
+	}
+	t.Logf("relative error of the logits %.4f", math.Sqrt(diff/size))
+	if diff > size*0.03*0.03 {
+		t.Errorf("relative error of the logits %.4f", math.Sqrt(diff/size))
+	}
+}
+
 // nats is the cross entropy of one prediction.
 func nats(logits []float64, want byte) float64 {
 	top := logits[0]
@@ -72,55 +95,79 @@ func nats(logits []float64, want byte) float64 {
 // floatLogits is a plain float forward pass over the checkpoint.
 func floatLogits(cfg Config, w map[string]*Tensor, ids []byte) [][]float64 {
 	x := make([][]float64, len(ids))
-	embed := w["model.embed_tokens.weight"]
 	for i, id := range ids {
-		x[i] = widen(embed.Row(int(id)))
+		x[i] = widen(w["model.embed_tokens.weight"].Row(int(id)))
 	}
 	hd := cfg.HeadDim
 	for l := 0; l < cfg.Layers; l++ {
-		get := func(name string) *Tensor { return w[fmt.Sprintf("model.layers.%d.%s.weight", l, name)] }
-		a := rms(x, get("input_layernorm"), cfg.Eps)
-		q, k, v := mul(a, get("self_attn.q_proj")), mul(a, get("self_attn.k_proj")), mul(a, get("self_attn.v_proj"))
-		for i := range x {
-			rotate(q[i], i, hd, cfg.Theta)
-			rotate(k[i], i, hd, cfg.Theta)
-		}
-		att := make([][]float64, len(x))
-		for i := range x {
-			att[i] = make([]float64, cfg.Heads*hd)
-			for h := 0; h < cfg.Heads; h++ {
-				g := h * cfg.KVHeads / cfg.Heads
-				p := make([]float64, i+1)
-				top, sum := math.Inf(-1), 0.0
-				for j := range p {
-					for c := 0; c < hd; c++ {
-						p[j] += q[i][h*hd+c] * k[j][g*hd+c]
-					}
-					p[j] /= math.Sqrt(float64(hd))
-					top = max(top, p[j])
-				}
-				for j := range p {
-					p[j] = math.Exp(p[j] - top)
-					sum += p[j]
-				}
-				for j := range p {
-					for c := 0; c < hd; c++ {
-						att[i][h*hd+c] += p[j] / sum * v[j][g*hd+c]
+		get := func(name string) *Tensor { return w[fmt.Sprintf("model.layers.%d.%s", l, name)] }
+		lin := func(x [][]float64, name string) [][]float64 {
+			y := mul(x, get(name+".weight"))
+			if b := get(name + ".bias"); b != nil {
+				for _, row := range y {
+					for j, v := range b.Data {
+						row[j] += float64(v)
 					}
 				}
 			}
+			return y
 		}
-		accumulate(x, mul(att, get("self_attn.o_proj")))
-		b := rms(x, get("post_attention_layernorm"), cfg.Eps)
-		gate, up := mul(b, get("mlp.gate_proj")), mul(b, get("mlp.up_proj"))
+		a := rms(x, get("input_layernorm.weight"), cfg.Eps)
+		q, k, v := lin(a, "self_attn.q_proj"), lin(a, "self_attn.k_proj"), lin(a, "self_attn.v_proj")
+		for i := range x {
+			for gain, row := range map[*Tensor][]float64{get("self_attn.q_norm.weight"): q[i], get("self_attn.k_norm.weight"): k[i]} {
+				for h := 0; gain != nil && h < len(row); h += hd {
+					copy(row[h:h+hd], rms([][]float64{row[h : h+hd]}, gain, cfg.Eps)[0])
+				}
+			}
+			rotate(q[i], i, hd, cfg.Theta)
+			rotate(k[i], i, hd, cfg.Theta)
+		}
+		accumulate(x, lin(floatAttention(cfg, q, k, v), "self_attn.o_proj"))
+		b := rms(x, get("post_attention_layernorm.weight"), cfg.Eps)
+		gate, up := lin(b, "mlp.gate_proj"), lin(b, "mlp.up_proj")
 		for i := range gate {
 			for j, z := range gate[i] {
 				gate[i][j] = z / (1 + math.Exp(-z)) * up[i][j]
 			}
 		}
-		accumulate(x, mul(gate, get("mlp.down_proj")))
+		accumulate(x, lin(gate, "mlp.down_proj"))
 	}
-	return mul(rms(x, w["model.norm.weight"], cfg.Eps), embed)
+	head := w["lm_head.weight"]
+	if head == nil {
+		head = w["model.embed_tokens.weight"]
+	}
+	return mul(rms(x, w["model.norm.weight"], cfg.Eps), head)
+}
+
+func floatAttention(cfg Config, q, k, v [][]float64) [][]float64 {
+	hd := cfg.HeadDim
+	att := make([][]float64, len(q))
+	for i := range q {
+		att[i] = make([]float64, cfg.Heads*hd)
+		for h := 0; h < cfg.Heads; h++ {
+			g := h * cfg.KVHeads / cfg.Heads
+			p := make([]float64, i+1)
+			top, sum := math.Inf(-1), 0.0
+			for j := range p {
+				for c := 0; c < hd; c++ {
+					p[j] += q[i][h*hd+c] * k[j][g*hd+c]
+				}
+				p[j] /= math.Sqrt(float64(hd))
+				top = max(top, p[j])
+			}
+			for j := range p {
+				p[j] = math.Exp(p[j] - top)
+				sum += p[j]
+			}
+			for j := range p {
+				for c := 0; c < hd; c++ {
+					att[i][h*hd+c] += p[j] / sum * v[j][g*hd+c]
+				}
+			}
+		}
+	}
+	return att
 }
 
 func widen(row []float32) []float64 {
@@ -274,6 +321,14 @@ func (m *intModel) logits(ids []byte) [][]float64 {
 		lin(q, a8, p+"q", 0, 47)
 		lin(k, a8, p+"k", 0, 47)
 		lin(v, a8, p+"v", 0, 47)
+		for name, t := range map[string]device.Handle{"q_norm": q, "k_norm": k} {
+			if gain := m.w[p+name]; gain != 0 {
+				_, sh, _ := m.sp.Stat(t)
+				r := m.view(t, n*sh.Cols/c.HeadDim, c.HeadDim)
+				m.run(device.OpNorm, hs{r, r, gain}, c.EpsHead)
+				all = append(all, r)
+			}
+		}
 		m.run(device.OpRope, hs{q, q, m.w["rope"], pos})
 		m.run(device.OpRope, hs{k, k, m.w["rope"], pos})
 		heads(q8, qs, q, c.Heads)

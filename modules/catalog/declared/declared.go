@@ -13,19 +13,19 @@ import (
 
 // HashPowRounds of test networks: a unit costs about as much as one of
 // transformerpow.
-const HashPowRounds = 100
+const HashPowRounds = 8
 
 // Modules in alphabetical order, without hash and size.
 func Modules() []manifest.Module {
 	return []manifest.Module{
 		{
 			Name: "hashpow", Version: "1", ABI: abi.Version, Kind: manifest.KindPow, MemoryPages: 256,
-			TensorBytes: 0, GasSetup: 1 << 20, GasUnit: 1 << 20,
+			TensorBytes: 0, GasSetup: 1 << 18, GasUnit: 1 << 19,
 			Params: binary.LittleEndian.AppendUint32(nil, HashPowRounds),
 		},
 		{
 			Name: "llama", Version: "1", ABI: abi.Version, Kind: manifest.KindInference, MemoryPages: 256,
-			TensorBytes: 16 << 20, GasSetup: 1 << 24, GasUnit: 1 << 22, Params: []byte{},
+			TensorBytes: 16 << 20, GasSetup: 1 << 21, GasUnit: 1 << 20, Params: []byte{},
 		},
 		{
 			Name: "transformerpow", Version: "1", ABI: abi.Version, Kind: manifest.KindPow, MemoryPages: 256,

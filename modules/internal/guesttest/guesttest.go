@@ -4,6 +4,8 @@ package guesttest
 
 import (
 	"context"
+	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/assaynet/assay/hostgpu/cpudev"
@@ -17,23 +19,48 @@ import (
 // Gas is more than any call of a test needs.
 const Gas = 1 << 50
 
-// Admit opens a runtime and admits a module from the catalog.
+type admitted struct {
+	once sync.Once
+	rt   *sandbox.Runtime
+	m    *sandbox.Module
+	err  error
+}
+
+var (
+	mu  sync.Mutex
+	all = map[string]*admitted{}
+)
+
+// Admit returns a module of the catalog and its runtime. Tests of one process
+// share both: compiling a stock-Go guest takes a second.
 func Admit(t testing.TB, name string, interpreter bool) (*sandbox.Runtime, *sandbox.Module) {
 	t.Helper()
-	rt, err := sandbox.New(sandbox.Config{Interpreter: interpreter})
-	if err != nil {
-		t.Fatal(err)
+	mu.Lock()
+	key := fmt.Sprint(name, interpreter)
+	a := all[key]
+	if a == nil {
+		a = &admitted{}
+		all[key] = a
 	}
-	t.Cleanup(func() { rt.Close() })
+	mu.Unlock()
+	a.once.Do(func() { a.rt, a.m, a.err = admit(name, interpreter) })
+	if a.err != nil {
+		t.Fatalf("admit %s: %v", name, a.err)
+	}
+	return a.rt, a.m
+}
+
+func admit(name string, interpreter bool) (*sandbox.Runtime, *sandbox.Module, error) {
 	e, err := catalog.Get(name)
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, err
+	}
+	rt, err := sandbox.New(sandbox.Config{Interpreter: interpreter})
+	if err != nil {
+		return nil, nil, err
 	}
 	m, err := rt.Admit(e.Wasm)
-	if err != nil {
-		t.Fatalf("admit %s: %v", name, err)
-	}
-	return rt, m
+	return rt, m, err
 }
 
 // CPU opens the native device.
