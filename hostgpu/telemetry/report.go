@@ -1,0 +1,49 @@
+package telemetry
+
+import "errors"
+
+var (
+	// ErrNoDriver says that this machine has no NVIDIA driver.
+	ErrNoDriver = errors.New("telemetry: no NVIDIA driver (libnvidia-ml.so.1 was not found)")
+	// ErrNotBuilt says that this program was built without telemetry.
+	ErrNotBuilt = errors.New("telemetry: not built in (needs Linux and cgo)")
+)
+
+// Report is the state of every GPU. A field that the hardware, the driver or
+// the permissions do not give is missing.
+type Report struct {
+	Driver *string `json:"driver,omitempty"` // version
+	CUDA   *int    `json:"cuda,omitempty"`   // highest version of the driver, 1000·major + 10·minor
+	GPUs   []GPU   `json:"gpus"`
+}
+
+// GPU is one device.
+type GPU struct {
+	Index             int     `json:"index"`
+	Name              *string `json:"name,omitempty"`
+	UUID              *string `json:"uuid,omitempty"`
+	ComputeCapability *string `json:"compute_capability,omitempty"` // "9.0"
+
+	MemoryTotal *uint64 `json:"memory_total_bytes,omitempty"`
+	MemoryUsed  *uint64 `json:"memory_used_bytes,omitempty"`
+
+	Utilization       *uint32 `json:"utilization_percent,omitempty"`
+	MemoryUtilization *uint32 `json:"memory_utilization_percent,omitempty"`
+
+	PowerMilliwatts      *uint32 `json:"power_mw,omitempty"`
+	PowerLimitMilliwatts *uint32 `json:"power_limit_mw,omitempty"`
+	EnergyMillijoules    *uint64 `json:"energy_mj,omitempty"` // since the driver was loaded
+
+	TemperatureCelsius *uint32  `json:"temperature_c,omitempty"`
+	ClockSM            *uint32  `json:"clock_sm_mhz,omitempty"`
+	ClockMemory        *uint32  `json:"clock_memory_mhz,omitempty"`
+	Throttle           []string `json:"throttle,omitempty"` // reasons, none if it runs freely
+
+	ECC              *bool   `json:"ecc,omitempty"`
+	ECCUncorrected   *uint64 `json:"ecc_uncorrected,omitempty"` // since the last reset
+	ECCCorrected     *uint64 `json:"ecc_corrected,omitempty"`
+	RemappedRows     *int    `json:"remapped_rows,omitempty"`     // for uncorrectable errors
+	RemappingPending *bool   `json:"remapping_pending,omitempty"` // a reset is needed
+	RemappingFailed  *bool   `json:"remapping_failed,omitempty"`  // the board should be replaced
+	MIG              *bool   `json:"mig,omitempty"`               // split into instances
+}
