@@ -30,11 +30,18 @@ func open(t testing.TB, cfg wasmdev.Config) device.Device {
 
 func TestConformance(t *testing.T) { devicetest.Run(t, open(t, wasmdev.Config{})) }
 
-func TestConformanceInterpreter(t *testing.T) {
+// TestInterpreter: wazero's interpreter gives the same bits.
+func TestInterpreter(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the interpreter is slow")
 	}
-	devicetest.Run(t, open(t, wasmdev.Config{SandboxConfig: sandbox.Config{Interpreter: true}}))
+	rep, err := devicetest.Check(open(t, wasmdev.Config{SandboxConfig: sandbox.Config{Interpreter: true}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range rep.Mismatches {
+		t.Error(m)
+	}
 }
 
 // TestRefusesTooMuch: a job that does not fit beside the others is refused
