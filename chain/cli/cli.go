@@ -120,7 +120,7 @@ func prepare(base client.Context) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, _ []string) error {
 		cmd.SetOut(cmd.OutOrStdout())
 		cmd.SetErr(cmd.ErrOrStderr())
-		ctx := base.WithCmdContext(cmd.Context())
+		ctx := base.WithCmdContext(cmd.Context()).WithOutput(cmd.OutOrStdout())
 		// The home comes first: it holds the defaults of the other flags.
 		home, err := cmd.Flags().GetString(flags.FlagHome)
 		if err != nil {

@@ -9,12 +9,20 @@ import (
 	"github.com/cosmos/cosmos-sdk/client/tx"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
+	govtypes "github.com/cosmos/cosmos-sdk/x/gov/types"
+	govv1 "github.com/cosmos/cosmos-sdk/x/gov/types/v1"
 
 	"github.com/assaynet/assay/chain/network"
+	"github.com/assaynet/assay/chain/params"
 	powertypes "github.com/assaynet/assay/chain/power/types"
 )
 
-const chainID = "assay-test-1"
+const (
+	chainID       = "assay-test-1"
+	operatorCoins = 2e12
+)
+
+func coins(amount int64) sdk.Coins { return sdk.NewCoins(sdk.NewInt64Coin(params.BaseDenom, amount)) }
 
 // testNetwork is a network of four nodes and what the tests share.
 type testNetwork struct {
@@ -26,7 +34,17 @@ func startNetwork(t *testing.T) *testNetwork {
 	t.Helper()
 	layout, err := network.Create(network.Spec{
 		Dir: t.TempDir(), ChainID: chainID, Nodes: 4, BlockTime: 150 * time.Millisecond,
+		Balance:  coins(operatorCoins),
+		Accounts: []network.Account{{Name: "researcher", Coins: coins(1e12)}},
 		Edit: func(g *network.Genesis) error {
+			if err := network.Edit(g, govtypes.ModuleName, func(s *govv1.GenesisState) error {
+				period := 8 * time.Second
+				expedited := period / 2
+				s.Params.VotingPeriod, s.Params.ExpeditedVotingPeriod = &period, &expedited
+				return nil
+			}); err != nil {
+				return err
+			}
 			return network.Edit(g, powertypes.ModuleName, func(s *powertypes.GenesisState) error {
 				s.Params.Lane.StampBits = 10
 				return nil
@@ -90,6 +108,7 @@ func TestNetwork(t *testing.T) {
 	tn.wait(ctx, t, 3)
 
 	t.Run("newcomer", func(t *testing.T) { newcomer(ctx, t, tn) })
+	t.Run("commands", func(t *testing.T) { commands(ctx, t, tn) })
 	t.Run("restart", func(t *testing.T) { restart(ctx, t, tn) })
 }
 

@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	cmtdb "github.com/cometbft/cometbft-db"
+	abci "github.com/cometbft/cometbft/abci/types"
 	cmtcfg "github.com/cometbft/cometbft/config"
 	"github.com/cometbft/cometbft/node"
 	"github.com/cometbft/cometbft/proxy"
@@ -21,6 +22,7 @@ import (
 
 	"cosmossdk.io/log/v2"
 
+	"github.com/cosmos/cosmos-sdk/baseapp"
 	"github.com/cosmos/cosmos-sdk/client"
 	"github.com/cosmos/cosmos-sdk/server"
 	"github.com/cosmos/cosmos-sdk/server/api"
@@ -50,11 +52,12 @@ type Node struct {
 	addrs  Addresses
 	chain  string
 
-	indexes []io.Closer
-	cancel  context.CancelFunc
-	group   *errgroup.Group
-	stop    sync.Once
-	err     error
+	dbs    []*lateDB
+	closes atomic.Bool
+	cancel context.CancelFunc
+	group  *errgroup.Group
+	stop   sync.Once
+	err    error
 }
 
 // Start runs the node of a home folder: application, CometBFT, gRPC and REST. It returns once
@@ -79,13 +82,16 @@ func Start(home string, opts Options) (_ *Node, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("network: open state: %w", err)
 	}
-	application, err := app.New(app.Config{
-		Logger: opts.Logger, DB: db, Home: home, Deps: deps, Options: server.DefaultBaseappOptions(conf.viper),
+	n := &Node{home: home, chain: doc.ChainID}
+	conf.comet.FilterPeers = true
+	n.app, err = app.New(app.Config{
+		Logger: opts.Logger, DB: db, Home: home, Deps: deps,
+		Options: append(server.DefaultBaseappOptions(conf.viper), func(b *baseapp.BaseApp) { b.SetIDPeerFilter(n.filterPeer) }),
 	})
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	n := &Node{home: home, app: application, chain: doc.ChainID}
+	application := n.app
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.Stop())
@@ -127,14 +133,26 @@ func Start(home string, opts Options) (_ *Node, err error) {
 	return n, n.serve(conf, opts.Logger)
 }
 
-// openDB opens a database for CometBFT and remembers the transaction index, the one that
-// CometBFT does not close when it stops: a restart in this process would find it locked.
+// filterPeer refuses peers once the node is being stopped. CometBFT would accept a peer that
+// reconnects at that moment and forget the connection; within one process nothing closes it,
+// and the peer would take it for a live one and refuse the restarted node.
+func (n *Node) filterPeer(string) *abci.ResponseQuery {
+	if n.closes.Load() {
+		return &abci.ResponseQuery{Code: 1, Log: "the node is stopping"}
+	}
+	return &abci.ResponseQuery{}
+}
+
+// openDB opens a database for CometBFT and remembers it: CometBFT leaves the transaction index
+// open when it stops, and a restart in this process would find it locked.
 func (n *Node) openDB(ctx *cmtcfg.DBContext) (cmtdb.DB, error) {
 	db, err := cmtcfg.DefaultDBProvider(ctx)
-	if err == nil && ctx.ID == "tx_index" {
-		n.indexes = append(n.indexes, db)
+	if err != nil {
+		return nil, err
 	}
-	return db, err
+	late := &lateDB{DB: db}
+	n.dbs = append(n.dbs, late)
+	return late, nil
 }
 
 // serve starts gRPC and REST.
@@ -210,6 +228,7 @@ func (n *Node) WaitHeight(ctx context.Context, height int64) error {
 // called repeatedly.
 func (n *Node) Stop() error {
 	n.stop.Do(func() {
+		n.closes.Store(true)
 		var errs []error
 		if n.cancel != nil {
 			n.cancel()
@@ -225,7 +244,7 @@ func (n *Node) Stop() error {
 			}
 			n.comet.Wait()
 		}
-		for _, db := range n.indexes {
+		for _, db := range n.dbs {
 			errs = append(errs, db.Close())
 		}
 		errs = append(errs, n.app.Close())
