@@ -5,16 +5,13 @@ root nroot(u64 x) {
 	root out;
 	out.u = (62 - (i32)bitlen64(x)) >> 1;
 	u64 y = out.u >= 0 ? x << (2 * out.u) : x >> 2;
-	// One bit a step; y is in [2^60, 2^62), so the root has 31 bits.
-	u64 r = 0;
-	for (u64 bit = 1ull << 60; bit; bit >>= 2) {
-		if (y >= r + bit) {
-			y -= r + bit;
-			r = (r >> 1) + bit;
-		} else {
-			r >>= 1;
-		}
-	}
+	// The nearest double is within one of the root of y in [2^60, 2^62); the
+	// two corrections make it the floor whatever the rounding was.
+	u64 r = (u64)__builtin_sqrt((double)y);
+	if (r * r > y)
+		r--;
+	if ((r + 1) * (r + 1) <= y)
+		r++;
 	out.r = (u32)r;
 	return out;
 }

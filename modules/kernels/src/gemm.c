@@ -76,11 +76,13 @@ INLINE void tile_row(v128_t x, v128_t y, i32 *c, u32 first) {
 // it when first is set.
 INLINE void tile(const i16 *a, const i16 *b, u32 kc, i32 *c, u32 ldc, u32 first) {
 	TILE_ZERO
-	for (; kc >= 2; kc -= 2, a += 64, b += 32) {
+	for (; kc >= 4; kc -= 4, a += 128, b += 64) {
+		STEP(3)
+		STEP(2)
 		STEP(1)
 		STEP(0)
 	}
-	if (kc)
+	for (; kc; kc--, a += 32, b += 16)
 		STEP(0)
 	TILE_STORE
 }
@@ -108,7 +110,9 @@ INLINE v128_t load_tail(const i8 *p, u32 n) {
 // packing would cost as much as it saves.
 INLINE void tile_direct(const i16 *a, const i8 *b0, const i8 *b1, u32 k, i32 *c, u32 ldc, u32 first) {
 	TILE_ZERO
-	for (; k >= 16; k -= 16, a += 64, b0 += 16, b1 += 16) {
+	for (; k >= 32; k -= 32, a += 128, b0 += 32, b1 += 32) {
+		DSTEP(3)
+		DSTEP(2)
 		DSTEP(1)
 		DSTEP(0)
 	}

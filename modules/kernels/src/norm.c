@@ -60,7 +60,8 @@ EXPORT(quant) void quant(i8 *dst, scale *out, const i32 *src, u32 m, u32 k, i32 
 // rms is the normalizer of a row: √k/√(Σx² + epsk) = m·2^-h; m = 0 if the sum is 0.
 typedef struct { u32 m; i32 h; } rms;
 
-static rms row_rms(const i32 *x, u32 k, u64 epsk) {
+// c is nroot(k); k > 0.
+static rms row_rms(const i32 *x, u32 k, u64 epsk, root c) {
 	i32 t = (i32)bitlen32(max_abs(x, k)) - 23;
 	t = t > 0 ? t : 0;
 	v128_t sum = wasm_i64x2_const_splat(0);
@@ -75,17 +76,18 @@ static rms row_rms(const i32 *x, u32 k, u64 epsk) {
 		i64 v = x[j] >> t;
 		s += (u64)(v * v);
 	}
-	if (s == 0 || k == 0)
+	if (s == 0)
 		return (rms){0, 0};
-	root a = nroot(s), c = nroot(k);
+	root a = nroot(s);
 	i32 z = c.r >= a.r ? 30 : 31;
 	return (rms){(u32)(((u64)c.r << z) / a.r), z + c.u - a.u + t};
 }
 
 EXPORT(norm) void norm(i32 *dst, const i32 *src, const i32 *gain, u32 m, u32 k, u64 epsk) {
 	vshift sg = vshift_make(22);
+	root c = nroot(k);
 	for (u32 i = 0; i < m; i++, dst += k, src += k) {
-		rms n = row_rms(src, k, epsk);
+		rms n = row_rms(src, k, epsk, c);
 		if (n.m == 0) {
 			__builtin_memset(dst, 0, k * sizeof(i32));
 			continue;
@@ -125,8 +127,9 @@ static u64 max_abs_product(const i32 *x, const i32 *g, u32 k) {
 }
 
 EXPORT(norm_quant) void norm_quant(i8 *dst, scale *out, const i32 *src, const i32 *gain, u32 m, u32 k, u64 epsk) {
+	root c = nroot(k);
 	for (u32 i = 0; i < m; i++, dst += k, src += k) {
-		rms n = row_rms(src, k, epsk);
+		rms n = row_rms(src, k, epsk, c);
 		u64 big = n.m ? max_abs_product(src, gain, k) : 0;
 		if (big == 0) {
 			__builtin_memset(dst, 0, k);
