@@ -64,6 +64,15 @@ func TestLogitsOfEveryOption(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	rel := logitError(t, cfg, w, m)
+	t.Logf("relative error of the logits %.4f", rel)
+	if rel > 0.03 {
+		t.Errorf("relative error of the logits %.4f", rel)
+	}
+}
+
+// logitError of the integer model against the float one, relative.
+func logitError(t *testing.T, cfg Config, w map[string]*Tensor, m *manifest.ModelFile) float64 {
 	ids := []byte{0, 1, 2, 3, 4, 3, 2, 1, 0, 4}
 	want, got := floatLogits(cfg, w, ids), newIntModel(t, m).logits(ids)
 	var diff, size float64
@@ -73,9 +82,48 @@ func TestLogitsOfEveryOption(t *testing.T) {
 			size += want[i][j] * want[i][j]
 		}
 	}
-	t.Logf("relative error of the logits %.4f", math.Sqrt(diff/size))
-	if diff > size*0.03*0.03 {
-		t.Errorf("relative error of the logits %.4f", math.Sqrt(diff/size))
+	return math.Sqrt(diff / size)
+}
+
+// Large key biases (Qwen2) and large gains of the key norm (Qwen3) must not
+// cost the other columns their precision.
+func TestBalancingSavesLargeKeys(t *testing.T) {
+	for kind, gain := range map[string]float64{"bias": 2, "norm": 1.3} {
+		cfg, w := small(t)
+		for l := range cfg.Layers {
+			p := layerPrefix(l) + "self_attn."
+			if kind == "norm" {
+				for i, f := range []float32{60, 1.0 / 60} {
+					g := w[p+[]string{"k_norm", "q_norm"}[i]+".weight"]
+					g.Data[0], g.Data[3] = f*g.Data[0], f*g.Data[3]
+				}
+				continue
+			}
+			delete(w, p+"q_norm.weight")
+			delete(w, p+"k_norm.weight")
+			w[p+"k_proj.bias"].Data[1] = 120
+			// Queries that read that column little, as in a trained model.
+			for h := range cfg.Heads {
+				for _, col := range []int{1, 4} {
+					for i := range cfg.Width {
+						w[p+"q_proj.weight"].Row(h*cfg.HeadDim + col)[i] /= 60
+					}
+					w[p+"q_proj.bias"].Data[h*cfg.HeadDim+col] /= 60
+				}
+			}
+		}
+		errs := [2]float64{}
+		for i, plain := range []bool{true, false} {
+			m, err := Convert(cfg, w, Options{Vocab: texts(), PlainQK: plain})
+			if err != nil {
+				t.Fatal(err)
+			}
+			errs[i] = logitError(t, cfg, w, m)
+		}
+		t.Logf("%s: relative error %.4f as it is, %.4f balanced", kind, errs[0], errs[1])
+		if errs[1] > 0.03 || errs[0] < gain*errs[1] {
+			t.Errorf("%s: relative error %.4f as it is, %.4f balanced", kind, errs[0], errs[1])
+		}
 	}
 }
 

@@ -18,6 +18,7 @@ type Options struct {
 	BOS, EOS *int     // token ids; nil for none
 	IDPrompt bool     // prompts are token ids
 	Vocab    [][]byte // text of each token; nil if the vocabulary is the 256 bytes
+	PlainQK  bool     // keep queries and keys as they are, without balancing (see smooth.go)
 }
 
 // integer config of the llama module; the documentation of the package lists it.
@@ -41,16 +42,18 @@ type blobConfig struct {
 }
 
 type converter struct {
-	cfg  Config
-	in   map[string]*Tensor
-	frac int
-	out  manifest.ModelFile
-	err  error // the first one; later steps do nothing
+	cfg     Config
+	in      map[string]*Tensor
+	over    map[string]*Tensor // replaces in for the layer at hand
+	frac    int
+	plainQK bool
+	out     manifest.ModelFile
+	err     error // the first one; later steps do nothing
 }
 
 // Convert makes the integer model. Errors are of class ErrCheckpoint.
 func Convert(cfg Config, tensors map[string]*Tensor, opt Options) (*manifest.ModelFile, error) {
-	c := &converter{cfg: cfg, in: tensors, frac: opt.Frac}
+	c := &converter{cfg: cfg, in: tensors, frac: opt.Frac, plainQK: opt.PlainQK}
 	if c.frac == 0 {
 		c.frac = 16
 	}
@@ -103,7 +106,10 @@ func Convert(cfg Config, tensors map[string]*Tensor, opt Options) (*manifest.Mod
 }
 
 func (c *converter) layer(i int) {
-	in, out := fmt.Sprintf("model.layers.%d.", i), fmt.Sprintf("layer.%d.", i)
+	in, out := layerPrefix(i), fmt.Sprintf("layer.%d.", i)
+	if !c.plainQK {
+		c.over = c.smooth(in)
+	}
 	d, f, h, g := c.cfg.Width, c.cfg.FFN, c.cfg.Heads*c.cfg.HeadDim, c.cfg.KVHeads*c.cfg.HeadDim
 	c.gain(out+"att_norm", in+"input_layernorm.weight", d)
 	c.gain(out+"ffn_norm", in+"post_attention_layernorm.weight", d)
@@ -132,7 +138,10 @@ func (c *converter) take(name string, rows, cols int) *Tensor {
 	if c.err != nil {
 		return nil
 	}
-	t, ok := c.in[name]
+	t, ok := c.over[name]
+	if !ok {
+		t, ok = c.in[name]
+	}
 	switch {
 	case !ok:
 		c.err = bad("no tensor %q", name)

@@ -62,7 +62,7 @@ func texts() [][]byte {
 func TestConvertKeepsEveryTensor(t *testing.T) {
 	cfg, w := small(t)
 	eos := 3
-	m, err := Convert(cfg, w, Options{Vocab: texts(), EOS: &eos, IDPrompt: true, Frac: 12})
+	m, err := Convert(cfg, w, Options{Vocab: texts(), EOS: &eos, IDPrompt: true, Frac: 12, PlainQK: true})
 	if err != nil {
 		t.Fatal(err)
 	}

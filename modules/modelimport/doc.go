@@ -8,7 +8,8 @@
 // # The blob
 //
 // Weights are int8 with one scale an output channel: w ≈ q·scale, scale =
-// max|w|/127 of the row. Everything else is fixed point. Config keys, all
+// max|w|/127 of the row; queries and keys are balanced against each other first
+// (smooth.go). Everything else is fixed point. Config keys, all
 // integers in one flat object:
 //
 //	vocab, width, layers, heads, kv_heads, head_dim, ffn, context

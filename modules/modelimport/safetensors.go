@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+
+	"github.com/assaynet/assay/modules/manifest"
 )
 
 // ErrCheckpoint is the class of every error about the input.
@@ -78,8 +80,8 @@ func (e *stEntry) decode(data []byte) (*Tensor, error) {
 		return nil, bad("%d dimensions, 1 or 2 are supported", len(e.Shape))
 	}
 	for _, n := range e.Shape {
-		if n < 0 || n > math.MaxInt32 {
-			return nil, bad("dimension %d", n)
+		if n < 0 || n > manifest.MaxTensorDim {
+			return nil, bad("dimension %d, at most %d", n, manifest.MaxTensorDim)
 		}
 	}
 	size := map[string]int64{"F32": 4, "F16": 2, "BF16": 2}[e.DType]
