@@ -32,6 +32,8 @@ type kernels struct {
 	quantProduct func(q []int8, x, gain []int32, w uint, r int64, s uint)
 	rotate       func(y0, y1, x0, x1, cos, sin []int32)
 	siluRow      func(dst, gate, up []int32)
+	// expand fills p with op expand's bytes from a block of 64 on.
+	expand func(p, seed []byte, number int64, block uint32)
 	// attend computes some query rows of one head.
 	attend func(a *attention, s *scratch, b attentionBlock)
 	// attendRows is how many query rows attend takes best at once.
@@ -52,7 +54,7 @@ func portableKernels() *kernels {
 		isa: Portable, prepare: preparePortable, gemm: gemmPortable,
 		rescaleRow: rescaleRow, addRow: addRow, rowMax: rowMax, quant: quantRow,
 		sumSquares: sumSquares, normRow: normRow, maxProduct: maxProduct, quantProduct: quantProduct,
-		rotate: rotate, siluRow: siluRow, attend: attendPortable, attendRows: 1,
+		rotate: rotate, siluRow: siluRow, expand: expand, attend: attendPortable, attendRows: 1,
 	}
 }
 

@@ -10,6 +10,7 @@ func avx512Kernels() *kernels {
 	k.sumSquares, k.normRow = sumSquares512, norm512
 	k.maxProduct, k.quantProduct = maxProduct512, quantProduct512
 	k.rotate, k.siluRow = rotate512, silu512
+	k.expand = expand512
 	k.attend, k.attendRows = attend512, attendRows512
 	return k
 }

@@ -122,3 +122,6 @@ func weightsAVX512(hi, lo *byte, t *int32, mu *uint32, ve *int32, n int, top, ep
 
 //go:noescape
 func meanAVX512(dst, hi, lo *int32, n int, total, half, s int64)
+
+//go:noescape
+func expandAVX512(dst *byte, state *[16]uint32, groups int)

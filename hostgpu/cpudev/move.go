@@ -25,24 +25,28 @@ func (e *engine) expand(dst, seed []byte, number int64) error {
 	}
 	const piece = 1 << 18 // a multiple of chachaBlock
 	e.parallel(len(dst), piece, 1, func(lo, hi int) {
-		c, err := stream(seed, number)
-		if err != nil {
-			panic(err) // the same arguments worked above
-		}
-		c.SetCounter(uint32(lo / chachaBlock))
-		p := dst[lo:hi]
-		clear(p)
-		c.XORKeyStream(p, p)
-		for {
-			i := bytes.IndexByte(p, 0x80)
-			if i < 0 {
-				return
-			}
-			p[i] = 0
-			p = p[i+1:]
-		}
+		e.k.expand(dst[lo:hi], seed, number, uint32(lo/chachaBlock))
 	})
 	return nil
+}
+
+// expand fills p from a block of the keystream on. The seed has 32 bytes.
+func expand(p, seed []byte, number int64, block uint32) {
+	c, err := stream(seed, number)
+	if err != nil {
+		panic(err) // only for a seed of another size, which the table forbids
+	}
+	c.SetCounter(block)
+	clear(p)
+	c.XORKeyStream(p, p)
+	for {
+		i := bytes.IndexByte(p, 0x80)
+		if i < 0 {
+			return
+		}
+		p[i] = 0
+		p = p[i+1:]
+	}
 }
 
 func (e *engine) embed(dst []int32, table []int8, scale []device.Scale, ids []int32, k, frac int) {

@@ -69,7 +69,7 @@ var families = []struct {
 var elementShapes = [][2]int{{0, 0}, {0, 5}, {3, 0}, {1, 1}, {1, 7}, {2, 16}, {3, 31}, {5, 33}, {1, 257}, {7, 64}, {2, 130}}
 
 func expandCases(g *gen, add emit) {
-	for i, s := range append(elementShapes, [2]int{3, 4099}) {
+	for i, s := range append(elementShapes, [2]int{3, 4099}, [2]int{1, 600_001}) {
 		stream := []int64{0, 1, -1, 1 << 40, -1 << 63, 1<<63 - 1}[i%6]
 		add("", []Data{out(s8, s[0], s[1]), g.data(u8, 1, 32, uniform)}, stream)
 	}

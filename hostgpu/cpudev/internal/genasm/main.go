@@ -72,6 +72,11 @@ func main() {
 	}
 	weighted.write("weighted_avx512_amd64.s")
 
+	stream := &file{}
+	stream.WriteString(header)
+	chacha512(stream)
+	stream.write("expand_avx512_amd64.s")
+
 	avx2 := &file{}
 	avx2.WriteString(header)
 	for _, cols := range []int{4, 1} {

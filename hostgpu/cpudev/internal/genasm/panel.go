@@ -73,6 +73,23 @@ func pack512(f *file) {
 		f.op("VMOVDQU8 (R8), Z%d", i)
 		f.op("ADDQ DX, R8")
 	}
+	f.op("VPBROADCASTD R12, Z31")
+	transpose512(f, func(d, z int) {
+		f.op("VPXORD Z31, Z%d, Z%d", z, z)
+		f.op("VMOVDQU8 Z%d, %d(DI)", z, 256*d)
+	})
+	f.op("ADDQ $64, SI")
+	f.op("ADDQ $4096, DI")
+	f.op("DECQ CX")
+	f.op("JNZ loop")
+	f.op("VZEROUPPER")
+	f.op("RET")
+	f.WriteString("\n")
+}
+
+// transpose512 transposes the 16 × 16 matrix of dwords in Z0..Z15 and gives
+// store each row of the result, in some order. It uses Z16..Z20.
+func transpose512(f *file, store func(row, register int)) {
 	// Rows r, r+1 interleaved by dwords, then pairs of pairs by quadwords: lane
 	// l of Z(4g+c) ends with dword 4l+c of rows 4g .. 4g+3.
 	for g := range 4 {
@@ -86,24 +103,23 @@ func pack512(f *file) {
 		f.op("VPUNPCKLQDQ Z19, Z17, Z%d", r+2)
 		f.op("VPUNPCKHQDQ Z19, Z17, Z%d", r+3)
 	}
-	f.op("VPBROADCASTD R12, Z31")
-	// For each c: a 4 × 4 transposition of the lanes of Zc, Z(4+c), Z(8+c), Z(12+c).
 	for c := range 4 {
-		f.op("VSHUFI32X4 $0x44, Z%d, Z%d, Z16", 4+c, c)
-		f.op("VSHUFI32X4 $0xEE, Z%d, Z%d, Z17", 4+c, c)
-		f.op("VSHUFI32X4 $0x44, Z%d, Z%d, Z18", 12+c, 8+c)
-		f.op("VSHUFI32X4 $0xEE, Z%d, Z%d, Z19", 12+c, 8+c)
-		for lane, in := range [][3]int{{0x88, 18, 16}, {0xDD, 18, 16}, {0x88, 19, 17}, {0xDD, 19, 17}} {
-			f.op("VSHUFI32X4 $%#x, Z%d, Z%d, Z20", in[0], in[1], in[2])
-			f.op("VPXORD Z31, Z20, Z20")
-			f.op("VMOVDQU8 Z20, %d(DI)", 256*(4*lane+c))
-		}
+		transposeLanes(f, [4]int{c, 4 + c, 8 + c, 12 + c}, [5]int{16, 17, 18, 19, 20}, func(lane, z int) {
+			store(4*lane+c, z)
+		})
 	}
-	f.op("ADDQ $64, SI")
-	f.op("ADDQ $4096, DI")
-	f.op("DECQ CX")
-	f.op("JNZ loop")
-	f.op("VZEROUPPER")
-	f.op("RET")
-	f.WriteString("\n")
+}
+
+// transposeLanes transposes the 4 × 4 matrix of 128-bit lanes of four
+// registers, with five others as scratch.
+func transposeLanes(f *file, in [4]int, tmp [5]int, store func(lane, register int)) {
+	f.op("VSHUFI32X4 $0x44, Z%d, Z%d, Z%d", in[1], in[0], tmp[0])
+	f.op("VSHUFI32X4 $0xEE, Z%d, Z%d, Z%d", in[1], in[0], tmp[1])
+	f.op("VSHUFI32X4 $0x44, Z%d, Z%d, Z%d", in[3], in[2], tmp[2])
+	f.op("VSHUFI32X4 $0xEE, Z%d, Z%d, Z%d", in[3], in[2], tmp[3])
+	for lane := range 4 {
+		half, pick := lane/2, [2]int{0x88, 0xDD}[lane%2]
+		f.op("VSHUFI32X4 $%#x, Z%d, Z%d, Z%d", pick, tmp[2+half], tmp[half], tmp[4])
+		store(lane, tmp[4])
+	}
 }

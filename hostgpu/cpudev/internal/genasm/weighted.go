@@ -44,14 +44,9 @@ func weighted512(f *file, queries int) {
 	f.op("MOVQ sums+0(FP), DI")
 	for limb := range 2 * queries {
 		b := 4 * limb
-		f.op("VSHUFI32X4 $0x44, Z%d, Z%d, Z24", b+1, b)
-		f.op("VSHUFI32X4 $0xEE, Z%d, Z%d, Z25", b+1, b)
-		f.op("VSHUFI32X4 $0x44, Z%d, Z%d, Z26", b+3, b+2)
-		f.op("VSHUFI32X4 $0xEE, Z%d, Z%d, Z27", b+3, b+2)
-		for lane, in := range [][3]int{{0x88, 26, 24}, {0xDD, 26, 24}, {0x88, 27, 25}, {0xDD, 27, 25}} {
-			f.op("VSHUFI32X4 $%#x, Z%d, Z%d, Z28", in[0], in[1], in[2])
-			f.op("VMOVDQU32 Z28, %d(DI)", 256*limb+64*lane)
-		}
+		transposeLanes(f, [4]int{b, b + 1, b + 2, b + 3}, [5]int{24, 25, 26, 27, 28}, func(lane, z int) {
+			f.op("VMOVDQU32 Z%d, %d(DI)", z, 256*limb+64*lane)
+		})
 	}
 	f.op("VZEROUPPER")
 	f.op("RET")
