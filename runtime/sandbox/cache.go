@@ -11,7 +11,9 @@ import (
 	"os"
 	"path/filepath"
 	goruntime "runtime"
+	"slices"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/cpu"
 	"lukechampine.com/blake3"
@@ -39,8 +41,9 @@ type CacheStats struct {
 // diskCache keeps rewritten modules with their machine code. Several
 // processes may share the directory: files appear whole, by rename.
 type diskCache struct {
-	dir string
-	key [macSize]byte
+	dir   string
+	key   [macSize]byte
+	limit int64 // bytes of artifacts
 
 	hits, misses, rejected atomic.Uint64
 }
@@ -52,11 +55,14 @@ type artifact struct {
 	native []byte
 }
 
-func openCache(dir string) (*diskCache, error) {
+func openCache(dir string, limit int64) (*diskCache, error) {
+	if limit == 0 {
+		limit = DefaultCacheBytes
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	c := &diskCache{dir: dir}
+	c := &diskCache{dir: dir, limit: limit}
 	key, err := loadMACKey(filepath.Join(dir, macKeyFile))
 	if err != nil {
 		return nil, fmt.Errorf("cache key: %w", err)
@@ -161,6 +167,8 @@ func (c *diskCache) load(key [32]byte) *artifact {
 	case err == nil:
 		if a := c.parse(key, b); a != nil {
 			c.hits.Add(1)
+			now := time.Now()
+			_ = os.Chtimes(c.path(key), now, now) // for trim
 			return a
 		}
 	}
@@ -235,5 +243,39 @@ func (c *diskCache) store(key [32]byte, a *artifact) error {
 		os.Remove(tmp)
 		return err
 	}
+	c.trim(c.path(key))
 	return nil
+}
+
+// trim removes the artifacts that were not used for longest until the rest,
+// keep among them, is within the limit. Another process may trim at the same
+// time: a file that is gone already is no error.
+func (c *diskCache) trim(keep string) {
+	files, err := filepath.Glob(filepath.Join(c.dir, "*.bin"))
+	if err != nil {
+		return
+	}
+	type file struct {
+		path string
+		size int64
+		used time.Time
+	}
+	var all []file
+	var total int64
+	for _, p := range files {
+		if st, err := os.Stat(p); err == nil {
+			total += st.Size()
+			all = append(all, file{p, st.Size(), st.ModTime()})
+		}
+	}
+	slices.SortFunc(all, func(a, b file) int { return a.used.Compare(b.used) })
+	for _, f := range all {
+		if total <= c.limit {
+			return
+		}
+		if f.path != keep {
+			_ = os.Remove(f.path)
+			total -= f.size
+		}
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/assaynet/assay/runtime/meter"
 )
@@ -172,6 +173,46 @@ func TestCacheMACKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	if stats, _ := runCached(t, cfg, cacheGuest(1)); stats.Rejected != 1 {
+		t.Fatalf("%+v", stats)
+	}
+}
+
+// TestCacheIsBounded: the artifacts used last stay.
+func TestCacheIsBounded(t *testing.T) {
+	dir := t.TempDir()
+	runCached(t, Config{CacheDir: dir}, cacheGuest(0))
+	st, err := os.Stat(artifacts(t, dir)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := Config{CacheDir: dir, CacheBytes: 3*st.Size() + st.Size()/2}
+	age := func() { // file times are too coarse to order quick runs
+		for _, f := range artifacts(t, dir) {
+			st, err := os.Stat(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			old := st.ModTime().Add(-time.Minute)
+			if err := os.Chtimes(f, old, old); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for n := range byte(6) {
+		runCached(t, cfg, cacheGuest(n))
+		age()
+		runCached(t, cfg, cacheGuest(0)) // stays in use
+		age()
+	}
+	if n := len(artifacts(t, dir)); n != 3 {
+		t.Fatalf("%d artifacts", n)
+	}
+	for n, hit := range map[byte]uint64{0: 1, 4: 1, 5: 1} {
+		if stats, _ := runCached(t, cfg, cacheGuest(n)); stats.Hits != hit {
+			t.Fatalf("guest %d: %+v", n, stats)
+		}
+	}
+	if stats, _ := runCached(t, cfg, cacheGuest(1)); stats.Misses != 1 {
 		t.Fatalf("%+v", stats)
 	}
 }

@@ -17,12 +17,18 @@ import (
 // it with go.mod.
 const WazeroVersion = "v1.12.0"
 
+// DefaultCacheBytes holds about a hundred stock-Go guests of 10 MB machine code.
+const DefaultCacheBytes = 1 << 30
+
 // Config of a Runtime. The zero value is usable: compiler where the machine
 // has one, no cache on disk, no memory budget.
 type Config struct {
 	// CacheDir keeps compiled modules between runs; empty: memory only. It is
 	// created with mode 0700 and may be shared by processes.
 	CacheDir string
+	// CacheBytes bounds the artifacts in CacheDir; those not used for longest
+	// go first. 0: DefaultCacheBytes.
+	CacheBytes int64
 	// Interpreter selects wazero's interpreter. Results, traps and gas are
 	// those of the compiler.
 	Interpreter bool
@@ -79,7 +85,7 @@ func open(cfg Config) (_ *Runtime, err error) {
 		return nil, err
 	}
 	if cfg.CacheDir != "" {
-		if r.comp.disk, err = openCache(cfg.CacheDir); err != nil {
+		if r.comp.disk, err = openCache(cfg.CacheDir, cfg.CacheBytes); err != nil {
 			return nil, err
 		}
 		if r.comp.stage, err = os.MkdirTemp("", "assay-compile-*"); err != nil {
