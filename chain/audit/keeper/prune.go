@@ -20,7 +20,7 @@ func (k Keeper) prune(ctx context.Context, running uint64) error {
 		return err
 	}
 	old := pruned + 1
-	if old+p.RetainEpochs > running {
+	if old+p.RetainEpochs >= running {
 		return nil
 	}
 	byEpoch := collections.NewPrefixedPairRange[uint64, []byte](old)

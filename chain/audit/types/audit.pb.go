@@ -91,7 +91,7 @@ type Params struct {
 	MaxDemand uint32 `protobuf:"varint,11,opt,name=max_demand,json=maxDemand,proto3" json:"max_demand,omitempty"`
 	// demand_deposit is what a demand costs for each index; it pays for the answer.
 	DemandDeposit uint64 `protobuf:"varint,12,opt,name=demand_deposit,json=demandDeposit,proto3" json:"demand_deposit,omitempty"`
-	// retain_epochs is the number of epochs whose verdicts are kept.
+	// retain_epochs is the number of epochs before the running one whose verdicts are kept.
 	RetainEpochs uint64 `protobuf:"varint,13,opt,name=retain_epochs,json=retainEpochs,proto3" json:"retain_epochs,omitempty"`
 }
 

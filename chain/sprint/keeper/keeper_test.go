@@ -527,6 +527,7 @@ func TestOldEpochsArePruned(t *testing.T) {
 		w.settle(types.AuditResult{})
 		w.to(types.PHASE_COMPUTE)
 	}
+	w.next()
 	g, err := w.k.ExportGenesis(w.Ctx)
 	if err != nil {
 		t.Fatal(err)

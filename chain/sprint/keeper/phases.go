@@ -135,7 +135,7 @@ func (k Keeper) prune(ctx context.Context, e types.Epoch) error {
 		return err
 	}
 	old := chain.Pruned + 1
-	if old+e.Params.RetainEpochs > e.Number {
+	if old+e.Params.RetainEpochs >= e.Number {
 		return nil
 	}
 	var keys []collections.Pair[uint64, []byte]

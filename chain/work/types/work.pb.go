@@ -35,7 +35,7 @@ type Params struct {
 	MaxChannels uint32 `protobuf:"varint,3,opt,name=max_channels,json=maxChannels,proto3" json:"max_channels,omitempty"`
 	// close_page is the most channels that one block refunds.
 	ClosePage uint32 `protobuf:"varint,4,opt,name=close_page,json=closePage,proto3" json:"close_page,omitempty"`
-	// retain_epochs is the number of epochs whose receipts roots are kept.
+	// retain_epochs is the number of epochs before the running one whose receipts roots are kept.
 	RetainEpochs uint64 `protobuf:"varint,5,opt,name=retain_epochs,json=retainEpochs,proto3" json:"retain_epochs,omitempty"`
 }
 
