@@ -1,0 +1,225 @@
+package miner
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/assaynet/assay/verifier/commit"
+)
+
+// sprint computes and commits until the epoch's claim can no longer grow.
+func (m *Miner) sprint(ctx context.Context, s *epochState) {
+	e := s.epoch
+	c := &committer{m: m, s: s, wake: make(chan uint64, 1)}
+	done := make(chan struct{})
+	commitCtx, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() { defer close(done); c.run(commitCtx) }()
+
+	points := m.commitPoints(e)
+	m.compute(ctx, s, func() {
+		// Called after each batch: pass on what is stored when a point is reached.
+		due := false
+		for len(points) > 0 && m.height.Load()+1 >= points[0] {
+			points, due = points[1:], true
+		}
+		if due {
+			c.propose(s.store.Count())
+		}
+	})
+	c.propose(s.store.Count())
+	close(c.wake)
+	<-done
+}
+
+// commitPoints are the heights at which the claim is committed before the end
+// of the compute phase, where it is committed for the last time.
+func (m *Miner) commitPoints(e Epoch) []int64 {
+	n := int64(min(uint64(m.cfg.Commits), uint64(e.MaxExtensions)+1))
+	var points []int64
+	for i := int64(1); i < n; i++ {
+		points = append(points, e.Start+i*(e.ComputeEnd-e.Start)/n)
+	}
+	return points
+}
+
+// compute fills the store until the compute phase ends or the claim is full.
+// Sessions that fail are replaced, once a block.
+func (m *Miner) compute(ctx context.Context, s *epochState, after func()) {
+	e := s.epoch
+	batch := (m.cfg.BatchUnits + e.Fold - 1) / e.Fold * e.Fold
+	sessions := make([]Session, m.cfg.Instances)
+	defer func() {
+		for _, sess := range sessions {
+			if sess != nil {
+				if err := sess.Close(); err != nil {
+					m.fail(ctx, e.Number, err)
+				}
+			}
+		}
+	}()
+	for ctx.Err() == nil && m.height.Load()+1 < e.ComputeEnd {
+		first := s.store.Count()
+		room := uint64(0)
+		if e.MaxUnits > first {
+			room = (e.MaxUnits - first) / e.Fold * e.Fold
+		}
+		if room == 0 {
+			return
+		}
+		digests, err := m.parallel(ctx, s, sessions, first, min(batch, room), room)
+		if len(digests) > 0 {
+			if err := s.store.Append(digests); err != nil {
+				m.fail(ctx, e.Number, err)
+				return
+			}
+			m.observe(Event{Kind: EventUnits, Epoch: e.Number, Units: s.store.Count()})
+			after()
+		}
+		if err != nil {
+			m.fail(ctx, e.Number, err)
+			if errors.Is(err, ErrWork) {
+				return
+			}
+			m.wait(ctx, m.height.Load()+1)
+		}
+	}
+}
+
+// parallel lets each session compute one batch of n units and returns the
+// digests up to the first failure, in whole batches.
+func (m *Miner) parallel(ctx context.Context, s *epochState, sessions []Session, first, n, room uint64) ([]commit.Digest, error) {
+	results := make([][]commit.Digest, len(sessions))
+	errs := make([]error, len(sessions))
+	var wg sync.WaitGroup
+	for i := range sessions {
+		from := uint64(i) * n
+		if from >= room {
+			break
+		}
+		count := min(n, room-from)
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			results[i], errs[i] = m.batch(ctx, s, &sessions[i], first+from, count)
+		}()
+	}
+	wg.Wait()
+	var digests []commit.Digest
+	for i := range results {
+		if errs[i] != nil {
+			return digests, errs[i]
+		}
+		digests = append(digests, results[i]...)
+	}
+	return digests, nil
+}
+
+func (m *Miner) batch(ctx context.Context, s *epochState, sess *Session, first, n uint64) ([]commit.Digest, error) {
+	if *sess == nil {
+		opened, err := s.open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		*sess = opened
+		m.observe(Event{Kind: EventReady, Epoch: s.epoch.Number})
+	}
+	digests, err := (*sess).Units(ctx, span(first, n))
+	if err == nil && uint64(len(digests)) != n {
+		err = fmt.Errorf("%w: %d digests for %d units", ErrWork, len(digests), n)
+	}
+	if err != nil {
+		err = errors.Join(err, (*sess).Close())
+		*sess = nil
+		return nil, err
+	}
+	return digests, nil
+}
+
+// committer brings the claim on chain up to the newest proposed count, beside
+// the computation.
+type committer struct {
+	m    *Miner
+	s    *epochState
+	wake chan uint64 // counts to commit; holds only the newest
+}
+
+// propose asks for a commitment of count units, in place of an older proposal.
+func (c *committer) propose(count uint64) {
+	select {
+	case <-c.wake:
+	default:
+	}
+	c.wake <- count
+}
+
+func (c *committer) run(ctx context.Context) {
+	for count := range c.wake {
+		c.bring(ctx, count)
+	}
+}
+
+// bring retries until the chain holds count units, refuses, or it is too late.
+func (c *committer) bring(ctx context.Context, count uint64) {
+	m, e := c.m, c.s.epoch
+	if count < max(e.MinUnits, 1) {
+		return
+	}
+	for ctx.Err() == nil && m.height.Load()+1 < e.CommitEnd {
+		claim, err := c.once(ctx, count)
+		if err == nil {
+			m.observe(Event{Kind: EventCommitted, Epoch: e.Number, Units: claim.Count, Root: claim.Root})
+			return
+		}
+		m.fail(ctx, e.Number, err)
+		if errors.Is(err, ErrRefused) || errors.Is(err, ErrDiverged) || errors.Is(err, ErrStore) {
+			return
+		}
+		m.wait(ctx, m.height.Load()+1)
+	}
+}
+
+// once extends the claim on chain to count units, unless it is there already.
+func (c *committer) once(ctx context.Context, count uint64) (commit.Claim, error) {
+	m, e := c.m, c.s.epoch
+	held, err := m.cfg.Chain.Claim(ctx, e.Number)
+	if err != nil && !errors.Is(err, ErrNoClaim) {
+		return held, err
+	}
+	if errors.Is(err, ErrNoClaim) {
+		held = commit.Claim{Epoch: e.Number, Claimant: m.cfg.Address}
+	}
+	if held.Count > c.s.store.Count() {
+		return held, fmt.Errorf("%w: it claims %d units, %d are stored", ErrDiverged, held.Count, c.s.store.Count())
+	}
+	target := max(count, held.Count)
+	old, root, proof, err := c.s.store.Extension(held.Count, target)
+	if err != nil {
+		return held, err
+	}
+	if held.Count > 0 && old != held.Root {
+		return held, fmt.Errorf("%w: root %s at %d units, %s stored", ErrDiverged, held.Root, held.Count, old)
+	}
+	if held.Count >= count {
+		return held, nil
+	}
+	// What is published must not be lost: a claim that cannot be opened is void.
+	if err := c.s.store.Sync(); err != nil {
+		return held, err
+	}
+	next := Commitment{Epoch: e.Number, Root: root, Count: count, Proof: proof}
+	if err := m.cfg.Chain.Commit(ctx, next); err != nil {
+		return held, err
+	}
+	held, err = m.cfg.Chain.Claim(ctx, e.Number)
+	if err != nil {
+		return held, err
+	}
+	if held.Count != count || held.Root != root || !bytes.Equal(held.Claimant, m.cfg.Address) {
+		return held, fmt.Errorf("%w: %d units committed, the chain holds %d under %s", ErrDiverged, count, held.Count, held.Root)
+	}
+	return held, nil
+}
