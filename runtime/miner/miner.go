@@ -133,8 +133,12 @@ func (m *Miner) Run(ctx context.Context) error {
 		pause(ctx, false)
 		m.saw(e.Height)
 		if e.Number == 0 || e.Number == sprinted || e.Height+1 >= e.CommitEnd {
-			if e.Number > 0 {
-				m.take(ctx, e) // to serve what an earlier run committed
+			if e.Number > 0 && e.Number != sprinted {
+				// Too late to commit, but what an earlier run committed is served.
+				if s := m.take(ctx, e); s != nil {
+					m.compute(ctx, s, m.claimed(ctx, e), func() {})
+					sprinted = e.Number
+				}
 			}
 			m.wait(ctx, e.Height+1)
 			continue

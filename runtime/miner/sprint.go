@@ -20,7 +20,13 @@ func (m *Miner) sprint(ctx context.Context, s *epochState) {
 	go func() { defer close(done); c.run(commitCtx) }()
 
 	points := m.commitPoints(e)
-	m.compute(ctx, s, func() {
+	floor := m.claimed(ctx, e)
+	if floor > 0 { // taken up again: points that passed had their commitment
+		for len(points) > 0 && m.height.Load()+1 >= points[0] {
+			points = points[1:]
+		}
+	}
+	m.compute(ctx, s, floor, func() {
 		// Called after each batch: pass on what is stored when a point is reached.
 		due := false
 		for len(points) > 0 && m.height.Load()+1 >= points[0] {
@@ -35,6 +41,24 @@ func (m *Miner) sprint(ctx context.Context, s *epochState) {
 	<-done
 }
 
+// claimed is how many units the chain's claim already holds: a store that was
+// lost is computed again at least up to there, else the claim cannot be opened.
+func (m *Miner) claimed(ctx context.Context, e Epoch) uint64 {
+	pause := m.backoff()
+	for ctx.Err() == nil {
+		claim, err := m.cfg.Chain.Claim(ctx, e.Number)
+		if err == nil {
+			return min(claim.Count, e.MaxUnits)
+		}
+		if errors.Is(err, ErrNoClaim) {
+			return 0
+		}
+		m.fail(ctx, e.Number, err)
+		pause(ctx, true)
+	}
+	return 0
+}
+
 // commitPoints are the heights at which the claim is committed before the end
 // of the compute phase, where it is committed for the last time.
 func (m *Miner) commitPoints(e Epoch) []int64 {
@@ -46,9 +70,9 @@ func (m *Miner) commitPoints(e Epoch) []int64 {
 	return points
 }
 
-// compute fills the store until the compute phase ends or the claim is full.
-// Sessions that fail are replaced, once a block.
-func (m *Miner) compute(ctx context.Context, s *epochState, after func()) {
+// compute fills the store until the compute phase ends or the claim is full,
+// but in any case to floor units. Sessions that fail are replaced, once a block.
+func (m *Miner) compute(ctx context.Context, s *epochState, floor uint64, after func()) {
 	e := s.epoch
 	batch := (m.cfg.BatchUnits + e.Fold - 1) / e.Fold * e.Fold
 	sessions := make([]Session, m.cfg.Instances)
@@ -61,7 +85,7 @@ func (m *Miner) compute(ctx context.Context, s *epochState, after func()) {
 			}
 		}
 	}()
-	for ctx.Err() == nil && m.height.Load()+1 < e.ComputeEnd {
+	for ctx.Err() == nil && (m.height.Load()+1 < e.ComputeEnd || s.store.Count() < floor) {
 		first := s.store.Count()
 		room := uint64(0)
 		if e.MaxUnits > first {

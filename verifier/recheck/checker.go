@@ -1,0 +1,170 @@
+package recheck
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/assaynet/assay/hostgpu/device"
+	"github.com/assaynet/assay/runtime/sandbox"
+	"github.com/assaynet/assay/verifier/commit"
+)
+
+// Config of a Checker.
+type Config struct {
+	Runtime *sandbox.Runtime
+	Device  device.Device
+	// Idle bounds the set-up instances kept between calls; each holds its
+	// weights on the device. 0: 4.
+	Idle int
+}
+
+// Checker re-executes. It is safe for concurrent use; each call in progress
+// has an instance of its own.
+type Checker struct {
+	cfg Config
+
+	mu     sync.Mutex
+	idle   map[[32]byte][]*list.Element
+	recent *list.List // of *slot, the most recently used in front
+	closed bool
+}
+
+type slot struct {
+	key     [32]byte
+	session *Session
+}
+
+// New makes a Checker. Runtime and Device stay the caller's.
+func New(cfg Config) *Checker {
+	if cfg.Idle <= 0 {
+		cfg.Idle = 4
+	}
+	return &Checker{cfg: cfg, idle: map[[32]byte][]*list.Element{}, recent: list.New()}
+}
+
+// Unit is the definition: the digest of one unit from a fresh instance. It
+// depends on the work and the index alone, whatever else this process ran, so
+// it is what an accusation is decided by. Errors: *TrapError (alike on every
+// host), ErrModule or an invalid module, or *sandbox.HostError, which is never
+// a verdict.
+func (c *Checker) Unit(ctx context.Context, w Work, index uint64) (commit.Digest, error) {
+	u, err := c.fresh(ctx, w, index, nil)
+	return u.Digest, err
+}
+
+func (c *Checker) fresh(ctx context.Context, w Work, index uint64, key *[32]byte) (sandbox.Unit, error) {
+	s, err := Open(ctx, c.cfg.Runtime, c.cfg.Device, w)
+	if err != nil {
+		return sandbox.Unit{}, err
+	}
+	units, err := s.Units(ctx, []uint64{index}, key)
+	if err = errors.Join(err, s.Close()); err != nil {
+		return sandbox.Unit{}, err
+	}
+	return units[0], nil
+}
+
+// Units computes many units of one claim in a kept instance: fast, and equal
+// to Unit for every module whose results do not depend on its history, which
+// no caller may take for granted. Before anyone is accused, Confirm decides.
+// With a key, keyed digests come too.
+func (c *Checker) Units(ctx context.Context, w Work, indexes []uint64, key *[32]byte) ([]sandbox.Unit, error) {
+	s, err := c.take(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	units, err := s.session.Units(ctx, indexes, key)
+	if err != nil {
+		return nil, errors.Join(err, s.session.Close())
+	}
+	return units, c.give(s)
+}
+
+// Confirm decides whether a unit is false: it compares the claimed digest
+// with a fresh instance's. If that agrees with the claim although a kept
+// instance did not, the module is impure and the error is ErrImpure.
+func (c *Checker) Confirm(ctx context.Context, w Work, index uint64, claimed commit.Digest) error {
+	got, err := c.Unit(ctx, w, index)
+	if err != nil {
+		return err
+	}
+	if got == claimed {
+		return fmt.Errorf("%w: unit %d", ErrImpure, index)
+	}
+	return nil
+}
+
+// take returns an idle instance of the work, or sets one up.
+func (c *Checker) take(ctx context.Context, w Work) (*slot, error) {
+	key := w.key()
+	c.mu.Lock()
+	if free := c.idle[key]; len(free) > 0 {
+		e := free[len(free)-1]
+		s := c.remove(e)
+		c.mu.Unlock()
+		return s, nil
+	}
+	c.mu.Unlock()
+	session, err := Open(ctx, c.cfg.Runtime, c.cfg.Device, w)
+	if err != nil {
+		return nil, err
+	}
+	return &slot{key, session}, nil
+}
+
+// remove takes an element out of both structures. The caller holds the lock.
+func (c *Checker) remove(e *list.Element) *slot {
+	s := c.recent.Remove(e).(*slot)
+	free := c.idle[s.key]
+	for i, other := range free {
+		if other == e {
+			free = append(free[:i], free[i+1:]...)
+			break
+		}
+	}
+	if len(free) == 0 {
+		delete(c.idle, s.key)
+	} else {
+		c.idle[s.key] = free
+	}
+	return s
+}
+
+// give keeps an instance for later and closes the least recently used one
+// above the bound.
+func (c *Checker) give(s *slot) error {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return s.session.Close()
+	}
+	c.idle[s.key] = append(c.idle[s.key], c.recent.PushFront(s))
+	var old *slot
+	if c.recent.Len() > c.cfg.Idle {
+		old = c.remove(c.recent.Back())
+	}
+	c.mu.Unlock()
+	if old != nil {
+		return old.session.Close()
+	}
+	return nil
+}
+
+// Close frees all idle instances; those in use are freed when their calls end.
+func (c *Checker) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	var all []*slot
+	for c.recent.Len() > 0 {
+		all = append(all, c.remove(c.recent.Back()))
+	}
+	c.mu.Unlock()
+	var errs []error
+	for _, s := range all {
+		errs = append(errs, s.session.Close())
+	}
+	return errors.Join(errs...)
+}
