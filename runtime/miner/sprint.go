@@ -27,8 +27,12 @@ func (m *Miner) sprint(ctx context.Context, s *epochState) {
 		}
 	}
 	m.compute(ctx, s, floor, func() {
-		// Called after each batch: pass on what is stored when a point is reached.
+		// Called after each batch: pass on what is stored when a point is reached
+		// and the claim would grow.
 		due := false
+		if s.store.Count() <= floor {
+			return
+		}
 		for len(points) > 0 && m.height.Load()+1 >= points[0] {
 			points, due = points[1:], true
 		}
