@@ -1,0 +1,88 @@
+package meter_test
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/assaynet/assay/runtime/wasmbin"
+)
+
+// naive canonicalizes after every instruction that can make a NaN and does
+// nothing else. It is the yardstick for the analysis that leaves most out.
+func naive(t testing.TB, b []byte) []byte {
+	m, err := wasmbin.Decode(b, wide)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := wasmbin.NewChecker(m, 1<<20)
+	var code []byte
+	for i, body := range m.Bodies {
+		c.Begin(i)
+		first := len(c.Locals())
+		out := wasmbin.AppendU32(nil, uint32(len(body.Groups)+3))
+		for _, g := range append(append([]wasmbin.LocalGroup(nil), body.Groups...),
+			wasmbin.LocalGroup{Count: 1, Type: f32}, wasmbin.LocalGroup{Count: 1, Type: f64}, wasmbin.LocalGroup{Count: 1, Type: v128}) {
+			out = append(wasmbin.AppendU32(out, g.Count), byte(g.Type))
+		}
+		var in wasmbin.Instr
+		for !c.Done() {
+			if err := c.Next(&in); err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, b[in.Off:in.End]...)
+			width, lanes := in.Op.FloatShape()
+			if width == 0 {
+				continue
+			}
+			tmp, nan := first+width/32-1, []byte{0, 0, 0xC0, 0x7F}
+			if width == 64 {
+				nan = []byte{0, 0, 0, 0, 0, 0, 0xF8, 0x7F}
+			}
+			konst, eq, choose := []byte{byte(0x43 + width/32 - 1)}, []byte{byte(0x5B + 6*(width/32-1))}, []byte{0x1B}
+			if lanes > 1 {
+				tmp, konst, eq, choose = first+2, []byte{0xFD, 0x0C}, []byte{0xFD, byte(0x41 + 6*(width/32-1))}, []byte{0xFD, 0x52}
+			}
+			get := wasmbin.AppendU32([]byte{0x20}, uint32(tmp))
+			out = wasmbin.AppendU32(append(out, 0x22), uint32(tmp))
+			out = append(append(out, konst...), bytes.Repeat(nan, lanes)...)
+			out = append(append(append(append(out, get...), get...), eq...), choose...)
+		}
+		code = append(wasmbin.AppendU32(code, uint32(len(out))), out...)
+	}
+	w := &wasmbin.Writer{}
+	w.Header()
+	for _, s := range m.Sections {
+		if s.ID == wasmbin.SecCode {
+			w.Items(wasmbin.SecCode, wasmbin.Section{}, len(m.Bodies), code)
+			continue
+		}
+		w.Raw(s)
+	}
+	return w.Bytes()
+}
+
+// checkNaN compares the rewritten module with the naive one.
+func checkNaN(t testing.TB, e engines, b []byte, got outcome) {
+	t.Helper()
+	want := run(t, e.compiler, naive(t, b), 0)
+	if got.trapped != want.trapped || got.result != want.result || !bytes.Equal(got.memory, want.memory) {
+		t.Fatalf("got  %v\nwant %v", got, want)
+	}
+}
+
+// TestVectors compares programs with vector instructions with the naive ones.
+func TestVectors(t *testing.T) {
+	e := newEngines(t)
+	n := 400
+	if testing.Short() {
+		n = 100
+	}
+	for s := range uint64(n) {
+		b := newGen(s, nil, true).module()
+		got, _ := check(t, e, b, true)
+		checkNaN(t, e, b, got)
+		if t.Failed() {
+			t.Fatalf("seed %d", s)
+		}
+	}
+}
