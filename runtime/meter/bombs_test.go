@@ -64,9 +64,7 @@ func TestWorstAdmitted(t *testing.T) {
 		t.Skip("compiles for seconds")
 	}
 	for name, b := range map[string][]byte{
-		"switch of 8,000 over 16 locals":  module(16, switchOf(8000, 16)),
 		"switch of 8,000 over 32 locals":  module(32, switchOf(8000, 32)),
-		"switch of 4,000 over 64 locals":  module(64, switchOf(4000, 64)),
 		"switch of 1,000 over 256 locals": module(256, switchOf(1000, 256)),
 		"switch of 200 over 1,200 locals": module(1200, switchOf(200, 1200)),
 		"64 nested loops, 64 locals":      module(64, nested(3, 64, touch(64))),
@@ -87,13 +85,7 @@ func TestWorstAdmitted(t *testing.T) {
 		}
 		took := time.Since(start)
 		rt.Close(ctx)
-		start = time.Now()
-		rt = wazero.NewRuntime(ctx)
-		if _, err := rt.CompileModule(ctx, b); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		t.Logf("%-32s %8d bytes  rewritten %8v  original %8v", name, len(b), took.Round(time.Millisecond), time.Since(start).Round(time.Millisecond))
-		rt.Close(ctx)
+		t.Logf("%-32s %8d bytes, compiled in %v", name, len(b), took.Round(time.Millisecond))
 		if took > 10*time.Second {
 			t.Errorf("%s: compiled in %v", name, took)
 		}

@@ -20,8 +20,14 @@ type Limits struct {
 	LoopNesting   int // open loops in a function
 	NestingLocals int // (nesting + greatest br_table) × locals of a function
 	LoopsLocals   int // loops × locals of a function
-	Squares       int // sum over functions of (nesting + greatest br_table)²
-	TableSize     uint32
+
+	// The same for the sum over all functions, so that many bad functions are
+	// no better than one.
+	Squares            int // Σ (nesting + greatest br_table)²
+	TotalNestingLocals int // Σ (nesting + greatest br_table) × locals
+	TotalLoopsLocals   int // Σ loops × locals
+
+	TableSize uint32 // maximum imposed on tables, in elements
 }
 
 // DefaultLimits admits real Go guests and refuses the known compiler bombs.
@@ -55,9 +61,13 @@ func DefaultLimits() Limits {
 		Loops:         1024,
 		LoopNesting:   64,
 		NestingLocals: 1 << 19,
-		LoopsLocals:   4096,
-		Squares:       1 << 30,
-		TableSize:     1 << 18,
+		LoopsLocals:   8192,
+
+		Squares:            1 << 29,
+		TotalNestingLocals: 1 << 23,
+		TotalLoopsLocals:   1 << 19,
+
+		TableSize: 1 << 18,
 	}
 }
 

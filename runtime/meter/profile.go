@@ -67,19 +67,42 @@ type shape struct {
 
 func (s *shape) check(l *Limits, at int) error {
 	locals := max(s.locals, 1)
-	for _, c := range []struct {
-		name       string
-		value, max int
-	}{
+	return within(at, []bound{
 		{"block nesting", s.nesting, l.Nesting},
 		{"br_table labels", s.labels, l.Labels},
 		{"loops", s.loops, l.Loops},
 		{"loop nesting", s.maxOpenLoop, l.LoopNesting},
 		{"(nesting + br_table) × locals", (s.nesting + s.labels) * locals, l.NestingLocals},
 		{"loops × locals", s.loops * locals, l.LoopsLocals},
-	} {
-		if c.value > c.max {
-			return &LimitError{Offset: at, Limit: c.name, Value: uint64(c.value), Max: uint64(c.max)}
+	})
+}
+
+// totals are sums over all functions of a module.
+type totals struct {
+	squares, nestingLocals, loopsLocals int
+}
+
+func (t *totals) add(s *shape, l *Limits) error {
+	n, locals := s.nesting+s.labels, max(s.locals, 1)
+	t.squares += n * n
+	t.nestingLocals += n * locals
+	t.loopsLocals += s.loops * locals
+	return within(s.offset, []bound{
+		{"Σ (nesting + br_table)²", t.squares, l.Squares},
+		{"Σ (nesting + br_table) × locals", t.nestingLocals, l.TotalNestingLocals},
+		{"Σ loops × locals", t.loopsLocals, l.TotalLoopsLocals},
+	})
+}
+
+type bound struct {
+	name       string
+	value, max int
+}
+
+func within(at int, bounds []bound) error {
+	for _, b := range bounds {
+		if b.value > b.max {
+			return &LimitError{Offset: at, Limit: b.name, Value: uint64(b.value), Max: uint64(b.max)}
 		}
 	}
 	return nil

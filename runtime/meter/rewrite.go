@@ -77,15 +77,14 @@ func (r *rewriter) run() (*Result, error) {
 	r.ids = ids{gas: globals, stack: globals + 1, status: globals + 2, charge: uint32(len(r.m.FuncTypes))}
 	e := &emitter{ids: r.ids, m: r.m, costs: r.costs, results: r.resultType, temps: map[wasmbin.ValType]uint32{}}
 	a := newAnalyzer(r.m, &r.cfg.Limits, r.costs)
-	squares := 0
+	var sum totals
 	for i := range r.m.Bodies {
 		p, err := a.function(i)
 		if err != nil {
 			return nil, err
 		}
-		n := p.nesting + p.labels
-		if squares += n * n; squares > r.cfg.Limits.Squares {
-			return nil, &LimitError{Offset: p.offset, Limit: "Σ (nesting + br_table)²", Value: uint64(squares), Max: uint64(r.cfg.Limits.Squares)}
+		if err := sum.add(&p.shape, &r.cfg.Limits); err != nil {
+			return nil, err
 		}
 		r.inspect(p)
 		body := e.body(i, p)
