@@ -108,12 +108,18 @@ func (a *analyzer) function(i int) (*plan, error) {
 func (a *analyzer) measure(in *wasmbin.Instr) error {
 	s := &a.p.shape
 	switch in.Op {
+	case wasmbin.OpBr, wasmbin.OpBrIf, wasmbin.OpElse, wasmbin.OpReturn, wasmbin.OpUnreachable:
+		s.blocks++
+		return within(in.Off, []bound{{"blocks", s.blocks, a.max.Blocks}})
 	case wasmbin.OpBlock, wasmbin.OpIf:
+		s.blocks++
 	case wasmbin.OpLoop:
+		s.blocks++
 		s.loops++
 		a.p.maxOpenLoop = max(a.p.maxOpenLoop, a.p.openLoops+1)
 	case wasmbin.OpBrTable:
-		s.labels = max(s.labels, int(in.A))
+		s.blocks++
+		s.labels += int(in.A) + 1
 	default:
 		return nil
 	}

@@ -1,6 +1,8 @@
 package meter_test
 
 import (
+	"fmt"
+
 	"github.com/assaynet/assay/runtime/wasmbin"
 )
 
@@ -21,7 +23,7 @@ func build(types []wasmbin.FuncType, fns ...fn) []byte {
 	var exports, code, elems []byte
 	for i, f := range fns {
 		idx = append(idx, f.typ)
-		exports = append(wasmbin.AppendName(exports, "f"+string(rune('0'+i))), 0)
+		exports = append(wasmbin.AppendName(exports, fmt.Sprint("f", i)), 0)
 		exports = wasmbin.AppendU32(exports, uint32(i))
 		elems = wasmbin.AppendU32(elems, uint32(i))
 		b := wasmbin.AppendU32(nil, uint32(len(f.locals)))

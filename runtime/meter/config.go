@@ -14,17 +14,20 @@ type Limits struct {
 	wasmbin.Limits
 
 	Nesting       int // open blocks in a function
-	Labels        int // of one br_table
+	Labels        int // of the br_tables of a function together
+	Blocks        int // instructions of a function that open a block, branch or end a path
 	FrameSlots    int // locals and operands of a function, in 8-byte slots
 	Loops         int // in one function
 	LoopNesting   int // open loops in a function
-	NestingLocals int // (nesting + greatest br_table) × locals of a function
+	NestingLocals int // (nesting + labels) × locals of a function
 	LoopsLocals   int // loops × locals of a function
 
 	// The same for the sum over all functions, so that many bad functions are
 	// no better than one.
-	Squares            int // Σ (nesting + greatest br_table)²
-	TotalNestingLocals int // Σ (nesting + greatest br_table) × locals
+	BlockSquares       int // Σ blocks²
+	TotalLocals        int // Σ locals
+	Squares            int // Σ (nesting + labels)²
+	TotalNestingLocals int // Σ (nesting + labels) × locals
 	TotalLoopsLocals   int // Σ loops × locals
 
 	TableSize uint32 // maximum imposed on tables, in elements
@@ -57,12 +60,15 @@ func DefaultLimits() Limits {
 		},
 		Nesting:       8192,
 		Labels:        8192,
+		Blocks:        16_384,
 		FrameSlots:    4096,
 		Loops:         1024,
 		LoopNesting:   64,
 		NestingLocals: 1 << 19,
 		LoopsLocals:   8192,
 
+		BlockSquares:       1 << 28,
+		TotalLocals:        1 << 20,
 		Squares:            1 << 29,
 		TotalNestingLocals: 1 << 23,
 		TotalLoopsLocals:   1 << 19,

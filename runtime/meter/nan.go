@@ -87,14 +87,19 @@ type nanLocal struct {
 
 // nanFlow decides which instructions must have their result canonicalized.
 type nanFlow struct {
+	types  []wasmbin.ValType // of the locals
 	values []value
-	locals []nanLocal
+	locals []nanLocal // set up with the first value
 	work   []int32
 }
 
 func (f *nanFlow) begin(locals []wasmbin.ValType) {
-	f.values, f.locals = f.values[:0], f.locals[:0]
-	for _, t := range locals {
+	f.values, f.locals, f.types = f.values[:0], f.locals[:0], locals
+}
+
+// prepare sets up the locals, which functions without floats never need.
+func (f *nanFlow) prepare() {
+	for _, t := range f.types {
 		f.locals = append(f.locals, nanLocal{typ: t})
 	}
 }
@@ -110,7 +115,7 @@ func (f *nanFlow) visit(a *analyzer, in *wasmbin.Instr, n int32) {
 	v := value{step: n, local: none, use: useBlind, weight: 1 << min(3*a.p.openLoops, 24)}
 	switch in.Op {
 	case wasmbin.OpLocalGet, wasmbin.OpLocalTee:
-		switch f.locals[in.A].typ {
+		switch f.types[in.A] {
 		case wasmbin.F32, wasmbin.F64, wasmbin.V128:
 			v.local = int32(in.A)
 		default:
@@ -120,6 +125,9 @@ func (f *nanFlow) visit(a *analyzer, in *wasmbin.Instr, n int32) {
 		if v.shape = resultShape(in.Op); v.shape == shapeNone {
 			return
 		}
+	}
+	if len(f.values) == 0 {
+		f.prepare()
 	}
 	f.values = append(f.values, v)
 	a.c.Label(int32(len(f.values) - 1))

@@ -59,7 +59,8 @@ type shape struct {
 	locals      int
 	slots       int // locals in 8-byte slots
 	nesting     int
-	labels      int
+	labels      int // of all br_tables
+	blocks      int // instructions that open a block, branch or end a path
 	loops       int
 	openLoops   int
 	maxOpenLoop int
@@ -70,6 +71,7 @@ func (s *shape) check(l *Limits, at int) error {
 	return within(at, []bound{
 		{"block nesting", s.nesting, l.Nesting},
 		{"br_table labels", s.labels, l.Labels},
+		{"blocks", s.blocks, l.Blocks},
 		{"loops", s.loops, l.Loops},
 		{"loop nesting", s.maxOpenLoop, l.LoopNesting},
 		{"(nesting + br_table) × locals", (s.nesting + s.labels) * locals, l.NestingLocals},
@@ -79,16 +81,20 @@ func (s *shape) check(l *Limits, at int) error {
 
 // totals are sums over all functions of a module.
 type totals struct {
-	squares, nestingLocals, loopsLocals int
+	squares, blocks, nestingLocals, loopsLocals, locals int
 }
 
 func (t *totals) add(s *shape, l *Limits) error {
 	n, locals := s.nesting+s.labels, max(s.locals, 1)
 	t.squares += n * n
+	t.blocks += s.blocks * s.blocks
+	t.locals += s.locals
 	t.nestingLocals += n * locals
 	t.loopsLocals += s.loops * locals
 	return within(s.offset, []bound{
 		{"Σ (nesting + br_table)²", t.squares, l.Squares},
+		{"Σ blocks²", t.blocks, l.BlockSquares},
+		{"Σ locals", t.locals, l.TotalLocals},
 		{"Σ (nesting + br_table) × locals", t.nestingLocals, l.TotalNestingLocals},
 		{"Σ loops × locals", t.loopsLocals, l.TotalLoopsLocals},
 	})

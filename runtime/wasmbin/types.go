@@ -1,5 +1,7 @@
 package wasmbin
 
+import "slices"
+
 // ValType is a value type in its binary encoding; the zero value stands for
 // "any type" on a polymorphic stack and is no type of the format.
 type ValType byte
@@ -36,8 +38,7 @@ type FuncType struct {
 
 // Equal reports whether both signatures are the same.
 func (t FuncType) Equal(o FuncType) bool {
-	return string(valBytes(t.Params)) == string(valBytes(o.Params)) &&
-		string(valBytes(t.Results)) == string(valBytes(o.Results))
+	return slices.Equal(t.Params, o.Params) && slices.Equal(t.Results, o.Results)
 }
 
 func valBytes(ts []ValType) []byte {
