@@ -1,7 +1,9 @@
 # Assay. `make demo` and `make test` need only Go, gcc and make.
 GO      ?= go
 GOFLAGS ?= -buildvcs=false
-export GOFLAGS
+# go-nvml's generated code uses functions that NVIDIA's header marks as deprecated.
+CGO_CFLAGS ?= -O2 -g -Wno-deprecated-declarations
+export GOFLAGS CGO_CFLAGS
 
 BIN     := build/assay
 # ./... skips testdata, so its Go packages are named.
@@ -41,13 +43,15 @@ vuln:
 # Protobuf code and guest bindings; needs protoc (Debian: protobuf-compiler).
 generate:
 	chain/proto/generate.sh
+	hostgpu/plugin/generate.sh
 	$(GO) generate ./sdk/guest/...
 
 generate-check: generate
-	@git diff --exit-code --stat -- chain sdk || { echo "generated code is stale: run 'make generate' and commit"; exit 1; }
+	@git diff --exit-code --stat -- chain sdk hostgpu || { echo "generated code is stale: run 'make generate' and commit"; exit 1; }
 
 # Rebuilds the shipped .wasm files; kernels need clang-19 and lld-19.
 modules:
+	modules/kernels/build.sh
 	modules/build.sh
 
 bench:
