@@ -115,10 +115,10 @@ func (e *executor) do(r record, sink func(n int64, read func(p []byte) error) er
 	case recRun:
 		for i := range r.task.Tensors {
 			t := &r.task.Tensors[i]
-			if t.Mem == nil {
+			if r.mems[i] == 0 {
 				continue
 			}
-			m, err := e.mems.get(uint64(t.Mem.(memID)))
+			m, err := e.mems.get(r.mems[i])
 			if err == nil {
 				err = m.within(t.Off, t.Bytes())
 			}

@@ -136,11 +136,9 @@ type record struct {
 	off  int64
 	n    int64
 	data []byte
-	task *device.Task // its Mem are memID
+	task *device.Task              // without memory
+	mems [device.MaxTensors]uint64 // the memory of each of its tensors, 0 for none
 }
-
-// memID stands for a device.Mem in a decoded task.
-type memID uint64
 
 func malformed(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrProtocol, fmt.Sprintf(format, args...))
@@ -191,18 +189,26 @@ func decode(b []byte) (record, int, error) {
 	case recSync:
 		err = fixed(0)
 	case recRun:
-		r.task, err = decodeRun(body)
+		r.task, err = decodeRun(body, &r.mems)
 	default:
 		err = malformed("kind %d", r.kind)
 	}
 	return r, padded, err
 }
 
-func decodeRun(b []byte) (*device.Task, error) {
+// task is a device.Task with room for its slices, in one allocation.
+type task struct {
+	device.Task
+	tensors [device.MaxTensors]device.Tensor
+	imms    [maxImms]int64
+}
+
+func decodeRun(b []byte, mems *[device.MaxTensors]uint64) (*device.Task, error) {
 	if len(b) < runFixed {
 		return nil, malformed("run with %d bytes", len(b))
 	}
-	t := &device.Task{Op: device.Op(le.Uint16(b))}
+	t := &task{}
+	t.Op = device.Op(le.Uint16(b))
 	tensors, imms := int(b[2]), int(b[3])
 	if tensors > device.MaxTensors || imms > maxImms || len(b) != runFixed+8*imms+tensorSize*tensors {
 		return nil, malformed("run with %d tensors, %d immediates, %d bytes", tensors, imms, len(b))
@@ -218,28 +224,25 @@ func decodeRun(b []byte) (*device.Task, error) {
 		}
 	}
 	b = b[runFixed:]
-	t.Imms = make([]int64, imms)
+	t.Imms = t.imms[:imms:imms]
 	for i := range t.Imms {
 		t.Imms[i] = int64(le.Uint64(b[8*i:]))
 	}
 	b = b[8*imms:]
-	t.Tensors = make([]device.Tensor, tensors)
+	t.Tensors = t.tensors[:tensors:tensors]
 	for i := range t.Tensors {
 		x := b[tensorSize*i:]
 		rows, cols := le.Uint32(x[16:]), le.Uint32(x[20:])
 		if rows > device.MaxDim || cols > device.MaxDim {
 			return nil, malformed("shape [%d,%d]", rows, cols)
 		}
-		ten := device.Tensor{
+		mems[i] = le.Uint64(x)
+		t.Tensors[i] = device.Tensor{
 			Off:     int64(le.Uint64(x[8:])),
 			Type:    device.DType(x[24]),
 			Shape:   device.Shape{Rows: int(rows), Cols: int(cols)},
 			Present: x[25] == 1,
 		}
-		if id := le.Uint64(x); id != 0 {
-			ten.Mem = memID(id)
-		}
-		t.Tensors[i] = ten
 	}
-	return t, nil
+	return &t.Task, nil
 }

@@ -13,8 +13,8 @@ func sampleTask() *device.Task {
 		Op:   device.OpQuant,
 		Imms: []int64{16},
 		Tensors: []device.Tensor{
-			{Mem: memID(7), Off: 64, Type: device.S8, Shape: device.Shape{Rows: 2, Cols: 3}, Present: true},
-			{Mem: memID(8), Type: device.ScaleT, Shape: device.Shape{Rows: 2, Cols: 1}, Present: true},
+			{Mem: uint64(7), Off: 64, Type: device.S8, Shape: device.Shape{Rows: 2, Cols: 3}, Present: true},
+			{Mem: uint64(8), Type: device.ScaleT, Shape: device.Shape{Rows: 2, Cols: 1}, Present: true},
 			{Type: device.S32, Shape: device.Shape{Rows: 2, Cols: 3}},
 		},
 	}
@@ -25,10 +25,17 @@ func sampleTask() *device.Task {
 	return t
 }
 
+func withoutMemory(t *device.Task) *device.Task {
+	for i := range t.Tensors {
+		t.Tensors[i].Mem = nil
+	}
+	return t
+}
+
 func sampleRecords() []byte {
 	b := appendAlloc(nil, 7, 64)
 	b = appendWrite(b, 7, 8, []byte("hello"))
-	b = appendRun(b, sampleTask(), func(m device.Mem) uint64 { return uint64(m.(memID)) })
+	b = appendRun(b, sampleTask(), func(m device.Mem) uint64 { return m.(uint64) })
 	b = appendRead(b, 7, 0, 64)
 	b = appendSync(b)
 	return appendFree(b, 7)
@@ -38,7 +45,7 @@ func TestRecords(t *testing.T) {
 	want := []record{
 		{kind: recAlloc, id: 7, n: 64},
 		{kind: recWrite, id: 7, off: 8, n: 5, data: []byte("hello")},
-		{kind: recRun, task: sampleTask()},
+		{kind: recRun, task: withoutMemory(sampleTask()), mems: [device.MaxTensors]uint64{7, 8}},
 		{kind: recRead, id: 7, n: 64},
 		{kind: recSync},
 		{kind: recFree, id: 7},
