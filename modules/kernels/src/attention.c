@@ -47,6 +47,18 @@ static void dots(const i8 *k, u32 stride, u32 d, u32 n) {
 		const i16 *q = query;
 		v128_t s0 = wasm_i32x4_const_splat(0), s1 = s0, s2 = s0, s3 = s0;
 		u32 left = d;
+		for (; left >= 16; left -= 16, q += 16, k0 += 16, k1 += 16, k2 += 16, k3 += 16) {
+			v128_t x = wasm_v128_load(q + 8);
+			s0 = wasm_i32x4_add(s0, wasm_i32x4_dot_i16x8(x, wasm_i16x8_load8x8(k0 + 8)));
+			s1 = wasm_i32x4_add(s1, wasm_i32x4_dot_i16x8(x, wasm_i16x8_load8x8(k1 + 8)));
+			s2 = wasm_i32x4_add(s2, wasm_i32x4_dot_i16x8(x, wasm_i16x8_load8x8(k2 + 8)));
+			s3 = wasm_i32x4_add(s3, wasm_i32x4_dot_i16x8(x, wasm_i16x8_load8x8(k3 + 8)));
+			x = wasm_v128_load(q);
+			s0 = wasm_i32x4_add(s0, wasm_i32x4_dot_i16x8(x, wasm_i16x8_load8x8(k0)));
+			s1 = wasm_i32x4_add(s1, wasm_i32x4_dot_i16x8(x, wasm_i16x8_load8x8(k1)));
+			s2 = wasm_i32x4_add(s2, wasm_i32x4_dot_i16x8(x, wasm_i16x8_load8x8(k2)));
+			s3 = wasm_i32x4_add(s3, wasm_i32x4_dot_i16x8(x, wasm_i16x8_load8x8(k3)));
+		}
 		for (; left >= 8; left -= 8, q += 8, k0 += 8, k1 += 8, k2 += 8, k3 += 8) {
 			v128_t x = wasm_v128_load(q);
 			s0 = wasm_i32x4_add(s0, wasm_i32x4_dot_i16x8(x, wasm_i16x8_load8x8(k0)));
@@ -149,44 +161,93 @@ static u32 weights(u32 n, i32 top) {
 	return sum;
 }
 
-// accumulate adds weight·v of n keys to sum_lo and sum_hi. Two keys are taken
-// together: their values are interleaved, their weights' bytes repeated.
+// Weights of a run of keys as factors of a product of pairs: for keys i and
+// i+1 the low bytes of both weights four times over, then the high bytes.
+static i16 spread[RUN * 8] __attribute__((aligned(64)));
+
+static void spread_weights(const u16 *w, u32 run) {
+	for (u32 i = 0; i < run; i += 2) {
+		v128_t x = wasm_i32x4_splat(*(const i32 *)(w + i));
+		wasm_v128_store(spread + 8 * i, wasm_v128_and(x, wasm_i16x8_const_splat(255)));
+		wasm_v128_store(spread + 8 * i + 8, wasm_u16x8_shr(x, 8));
+	}
+}
+
+// PAIR adds weight·value of two keys for eight columns: z holds their values
+// interleaved, l and h the weights' bytes.
+#define PAIR(z, l, h, l0, l1, h0, h1)                     \
+	{                                                     \
+		v128_t z0 = wasm_i16x8_extend_low_i8x16(z);       \
+		l0 = wasm_i32x4_add(l0, wasm_i32x4_dot_i16x8(z0, l)); \
+		h0 = wasm_i32x4_add(h0, wasm_i32x4_dot_i16x8(z0, h)); \
+		z0 = wasm_i16x8_extend_high_i8x16(z);             \
+		l1 = wasm_i32x4_add(l1, wasm_i32x4_dot_i16x8(z0, l)); \
+		h1 = wasm_i32x4_add(h1, wasm_i32x4_dot_i16x8(z0, h)); \
+	}
+#define INTERLEAVE_LOW(x, y) wasm_i8x16_shuffle(x, y, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+#define INTERLEAVE_HIGH(x, y) wasm_i8x16_shuffle(x, y, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+
+// columns8 and columns16 add a run of keys to the sums of eight or sixteen
+// columns; an odd key at the end goes with zeros, as its weight's partner does.
+INLINE void columns8(const i8 *v, u32 stride, u32 run, i32 *lo, i32 *hi) {
+	v128_t l0 = wasm_v128_load(lo), l1 = wasm_v128_load(lo + 4), h0 = wasm_v128_load(hi), h1 = wasm_v128_load(hi + 4);
+	const i16 *w = spread;
+	for (; run > 1; run -= 2, w += 16, v += 2 * stride) {
+		v128_t h = wasm_v128_load(w + 8), l = wasm_v128_load(w);
+		v128_t x = wasm_v128_load64_zero(v), y = wasm_v128_load64_zero(v + stride);
+		x = INTERLEAVE_LOW(x, y);
+		PAIR(x, l, h, l0, l1, h0, h1)
+	}
+	if (run) {
+		v128_t h = wasm_v128_load(w + 8), l = wasm_v128_load(w), x = wasm_v128_load64_zero(v);
+		x = INTERLEAVE_LOW(x, wasm_i32x4_const_splat(0));
+		PAIR(x, l, h, l0, l1, h0, h1)
+	}
+	wasm_v128_store(lo, l0);
+	wasm_v128_store(lo + 4, l1);
+	wasm_v128_store(hi, h0);
+	wasm_v128_store(hi + 4, h1);
+}
+
+INLINE void columns16(const i8 *v, u32 stride, u32 run, i32 *lo, i32 *hi) {
+	v128_t l0 = wasm_v128_load(lo), l1 = wasm_v128_load(lo + 4), l2 = wasm_v128_load(lo + 8), l3 = wasm_v128_load(lo + 12);
+	v128_t h0 = wasm_v128_load(hi), h1 = wasm_v128_load(hi + 4), h2 = wasm_v128_load(hi + 8), h3 = wasm_v128_load(hi + 12);
+	const i16 *w = spread;
+	for (; run > 1; run -= 2, w += 16, v += 2 * stride) {
+		v128_t h = wasm_v128_load(w + 8), l = wasm_v128_load(w);
+		v128_t x = wasm_v128_load(v), y = wasm_v128_load(v + stride), z = INTERLEAVE_LOW(x, y);
+		PAIR(z, l, h, l0, l1, h0, h1)
+		z = INTERLEAVE_HIGH(x, y);
+		PAIR(z, l, h, l2, l3, h2, h3)
+	}
+	if (run) {
+		v128_t h = wasm_v128_load(w + 8), l = wasm_v128_load(w), x = wasm_v128_load(v), none = wasm_i32x4_const_splat(0);
+		v128_t z = INTERLEAVE_LOW(x, none);
+		PAIR(z, l, h, l0, l1, h0, h1)
+		z = INTERLEAVE_HIGH(x, none);
+		PAIR(z, l, h, l2, l3, h2, h3)
+	}
+	wasm_v128_store(lo, l0);
+	wasm_v128_store(lo + 4, l1);
+	wasm_v128_store(lo + 8, l2);
+	wasm_v128_store(lo + 12, l3);
+	wasm_v128_store(hi, h0);
+	wasm_v128_store(hi + 4, h1);
+	wasm_v128_store(hi + 8, h2);
+	wasm_v128_store(hi + 12, h3);
+}
+
+// accumulate sets sum_lo and sum_hi to the sums of weight·v over n keys.
 static void accumulate(const i8 *v, u32 stride, u32 d, u32 n) {
-	static i16 wl[RUN * 4] __attribute__((aligned(64))), wh[RUN * 4] __attribute__((aligned(64)));
-	static const i8 none[HEAD];
 	__builtin_memset(sum_lo, 0, d * sizeof(i32));
 	__builtin_memset(sum_hi, 0, d * sizeof(i32));
 	for (u32 k0 = 0; k0 < n; k0 += RUN, v += RUN * stride) {
-		u32 run = min_u32(RUN, n - k0);
-		for (u32 i = 0; i < run; i += 2) {
-			u32 w = *(const u32 *)(weight + k0 + i);
-			v128_t x = wasm_i32x4_splat((i32)w);
-			wasm_v128_store(wl + 4 * i, wasm_v128_and(x, wasm_i16x8_const_splat(255)));
-			wasm_v128_store(wh + 4 * i, wasm_u16x8_shr(x, 8));
-		}
-		u32 j = 0;
-		for (; j + 8 <= d; j += 8) {
-			v128_t l0 = wasm_v128_load(sum_lo + j), l1 = wasm_v128_load(sum_lo + j + 4);
-			v128_t h0 = wasm_v128_load(sum_hi + j), h1 = wasm_v128_load(sum_hi + j + 4);
-			const i8 *a = v + j;
-			const i16 *pl = wl, *ph = wh;
-			for (u32 i = 0; i < run; i += 2, pl += 8, ph += 8, a += 2 * stride) {
-				const i8 *b = i + 1 < run ? a + stride : none;
-				v128_t x = wasm_v128_load64_zero(a), y = wasm_v128_load64_zero(b);
-				v128_t z = wasm_i8x16_shuffle(x, y, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-				x = wasm_i16x8_extend_low_i8x16(z);
-				y = wasm_i16x8_extend_high_i8x16(z);
-				v128_t wlo = wasm_v128_load(pl), whi = wasm_v128_load(ph);
-				l0 = wasm_i32x4_add(l0, wasm_i32x4_dot_i16x8(x, wlo));
-				l1 = wasm_i32x4_add(l1, wasm_i32x4_dot_i16x8(y, wlo));
-				h0 = wasm_i32x4_add(h0, wasm_i32x4_dot_i16x8(x, whi));
-				h1 = wasm_i32x4_add(h1, wasm_i32x4_dot_i16x8(y, whi));
-			}
-			wasm_v128_store(sum_lo + j, l0);
-			wasm_v128_store(sum_lo + j + 4, l1);
-			wasm_v128_store(sum_hi + j, h0);
-			wasm_v128_store(sum_hi + j + 4, h1);
-		}
+		u32 run = min_u32(RUN, n - k0), j = 0;
+		spread_weights(weight + k0, run);
+		for (; j + 16 <= d; j += 16)
+			columns16(v + j, stride, run, sum_lo + j, sum_hi + j);
+		for (; j + 8 <= d; j += 8)
+			columns8(v + j, stride, run, sum_lo + j, sum_hi + j);
 		for (; j < d; j++) {
 			i32 lo = sum_lo[j], hi = sum_hi[j];
 			for (u32 i = 0; i < run; i++) {
