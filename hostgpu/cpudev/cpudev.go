@@ -108,17 +108,39 @@ func (b *backend) Open() (device.Queue, error) {
 type queue struct{ eng engine }
 
 // memory is one allocation, 64-byte aligned.
-type memory struct{ data []byte }
-
-func (q *queue) Alloc(n int64) (device.Mem, error) {
-	raw := make([]byte, n+63)
-	skip := -int(uintptr(unsafe.Pointer(unsafe.SliceData(raw)))) & 63
-	return &memory{raw[skip : skip+int(n) : skip+int(n)]}, nil
+type memory struct {
+	data    []byte
+	release func([]byte) error // nil for memory of Go's heap
 }
 
-func (q *queue) Free(m device.Mem) { m.(*memory).data = nil }
-func (q *queue) Sync() error       { return nil }
-func (q *queue) Close() error      { return nil }
+func allocateHeap(n int64) *memory {
+	raw := make([]byte, n+63)
+	skip := -int(uintptr(unsafe.Pointer(unsafe.SliceData(raw)))) & 63
+	return &memory{data: raw[skip : skip+int(n) : skip+int(n)]}
+}
+
+func (q *queue) Alloc(n int64) (device.Mem, error) {
+	m, err := allocate(n)
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// Free is called when no handle names the memory any more; tasks run before
+// Run returns, so nothing uses it.
+func (q *queue) Free(m device.Mem) {
+	mem := m.(*memory)
+	if mem.release != nil {
+		if err := mem.release(mem.data); err != nil {
+			panic(fmt.Sprintf("cpudev: release of its own mapping: %v", err))
+		}
+	}
+	mem.data = nil
+}
+
+func (q *queue) Sync() error  { return nil }
+func (q *queue) Close() error { return nil }
 
 func (q *queue) Write(m device.Mem, off int64, p []byte) error {
 	copy(m.(*memory).data[off:], p)
