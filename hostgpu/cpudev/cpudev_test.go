@@ -2,6 +2,7 @@ package cpudev_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/assaynet/assay/hostgpu/cpudev"
@@ -43,6 +44,34 @@ func FuzzOps(f *testing.F) {
 			if err := dev.Close(); err != nil {
 				t.Error(err)
 			}
+		}
+	})
+}
+
+// FuzzScript runs the same calls, most of them malformed, on the reference
+// and here: the same handles, bytes and classes of errors come of them.
+func FuzzScript(f *testing.F) {
+	f.Add([]byte{0, 2, 4, 4, 0, 3, 4, 4, 6, 14, 2, 1, 5, 16, 1, 0})
+	f.Add([]byte{7, 1, 2, 0, 7, 9, 9, 1, 0, 3, 8, 8, 2, 1, 2, 3, 4, 6, 11, 1, 2, 2, 3, 1, 3, 1, 5, 8, 2, 0})
+	f.Add([]byte{0, 1, 254, 254, 1, 2, 255, 1, 2, 7, 253, 1, 1, 4, 7, 1, 2, 3, 4, 5, 6, 7, 1, 1})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		ref := devicetest.Reference()
+		defer ref.Close()
+		want, err := devicetest.Script(ref, data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dev, err := cpudev.New(cpudev.Config{Threads: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer dev.Close()
+		got, err := devicetest.Script(dev, data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("got  %q\nwant %q", got, want)
 		}
 	})
 }
