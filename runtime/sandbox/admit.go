@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strconv"
@@ -24,30 +25,64 @@ var exportTypes = []struct {
 	{abi.ExportInitialize, wasmbin.FuncType{}},
 }
 
-// rewrite checks a module against the profile and the tables of host calls,
+// Info is what admission knows about a module.
+type Info struct {
+	Hash        [32]byte // SHA-256 of the original bytes
+	MemoryPages uint32   // most memory of an instance, in pages of 64 KiB
+	Pow         bool     // exports pow_setup and pow_units
+	Inference   bool     // exports infer and check
+	GasInstance int64    // price of making an instance, by the schedule
+}
+
+// Check says whether Admit would take a module, without an engine: it is a
+// pure function of its arguments, linear in len(wasm), and so may be part of
+// consensus. Errors are *meter.InvalidModuleError or *meter.LimitError.
+// Limits and costs may be nil for the defaults.
+func Check(wasm []byte, limits *meter.Limits, costs *meter.Schedule) (Info, error) {
+	_, info, err := admission(wasm, meterConfig(limits, costs))
+	return info, err
+}
+
+func meterConfig(limits *meter.Limits, costs *meter.Schedule) meter.Config {
+	c := meter.Config{Limits: meter.DefaultLimits(), Costs: costs, Import: checkImport, ExportGlobals: true}
+	if limits != nil {
+		c.Limits = *limits
+	}
+	return c
+}
+
+// admission checks a module against the profile and the tables of host calls,
 // injects metering and takes the data segments out.
-func (r *Runtime) rewrite(wasm []byte) (*prepared, error) {
-	res, err := meter.Rewrite(wasm, r.meter)
+func admission(wasm []byte, cfg meter.Config) (*prepared, Info, error) {
+	res, err := meter.Rewrite(wasm, cfg)
 	if err != nil {
-		return nil, err
+		return nil, Info{}, err
 	}
 	for _, want := range exportTypes {
 		got, ok := res.Exports[want.name]
 		if !ok && want.name == abi.ExportABI {
-			return nil, &meter.InvalidModuleError{Rule: "export missing", Err: fmt.Errorf("%w: %s", ErrNoExport, want.name)}
+			return nil, Info{}, &meter.InvalidModuleError{Rule: "export missing", Err: fmt.Errorf("%w: %s", ErrNoExport, want.name)}
 		}
 		if ok && !got.Equal(want.typ) {
-			return nil, &meter.InvalidModuleError{Rule: "export of another type", Err: fmt.Errorf("export %s", want.name)}
+			return nil, Info{}, &meter.InvalidModuleError{Rule: "export of another type", Err: fmt.Errorf("export %s", want.name)}
 		}
 	}
-	m, err := wasmbin.Decode(wasm, r.meter.Limits.Limits)
+	m, err := wasmbin.Decode(wasm, cfg.Limits.Limits)
 	if err != nil {
-		return nil, err
+		return nil, Info{}, err
 	}
 	if err := checkSegments(m); err != nil {
-		return nil, err
+		return nil, Info{}, err
 	}
-	return prepare(res, m)
+	p, err := prepare(res, m)
+	has := func(name string) bool { _, ok := res.Exports[name]; return ok }
+	return p, Info{
+		Hash:        sha256.Sum256(wasm),
+		MemoryPages: res.MemoryMaxPages,
+		Pow:         has(abi.ExportPowSetup) && has(abi.ExportPowUnits),
+		Inference:   has(abi.ExportInfer) && has(abi.ExportCheck),
+		GasInstance: res.InstanceGas,
+	}, err
 }
 
 // checkImport admits the host calls of the three tables, with their types.

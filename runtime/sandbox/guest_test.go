@@ -345,3 +345,13 @@ func TestInitGasSuffices(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkCheck(b *testing.B) {
+	wasm := guest(b, "wasi")
+	b.SetBytes(int64(len(wasm)))
+	for b.Loop() {
+		if _, err := Check(wasm, nil, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

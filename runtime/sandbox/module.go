@@ -73,7 +73,8 @@ func (m *Module) admit(wasm []byte) (err error) {
 	}()
 	r := m.rt
 	m.compiled, m.prepared, err = r.comp.compile(context.Background(), r.artifactKey(m.hash), func() (*prepared, error) {
-		return r.rewrite(wasm)
+		p, _, err := admission(wasm, r.meter)
+		return p, err
 	})
 	if err != nil {
 		return admitErr(err)

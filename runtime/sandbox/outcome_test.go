@@ -3,6 +3,7 @@ package sandbox
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"testing"
@@ -262,9 +263,12 @@ func TestAdmitRefuses(t *testing.T) {
 		"elements":       wasmMod{Min: 1, Max: 1, Table: 1, Elems: []int{0, 0}, Funcs: []wasmFunc{abiFunc}}.encode(),
 		"data":           wasmMod{Min: 1, Max: 1, Data: []byte("ab"), DataAt: wasmPage - 1, Funcs: []wasmFunc{abiFunc}}.encode(),
 	} {
+		var invalid *meter.InvalidModuleError
+		if _, err := Check(wasm, nil, nil); !errors.As(err, &invalid) {
+			t.Errorf("%s: %v", name, err)
+		}
 		for _, e := range engines(t) {
 			_, err := e.rt.Admit(wasm)
-			var invalid *meter.InvalidModuleError
 			if !errors.As(err, &invalid) {
 				t.Errorf("%s on %s: %v", name, e.name, err)
 			}
@@ -272,6 +276,25 @@ func TestAdmitRefuses(t *testing.T) {
 				t.Errorf("%s: refused module is kept", name)
 			}
 		}
+	}
+}
+
+func TestCheck(t *testing.T) {
+	for name, want := range map[string]Info{"pow": {Pow: true}, "wasi": {}} {
+		wasm := guest(t, name)
+		info, err := Check(wasm, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Hash != sha256.Sum256(wasm) || info.Pow != want.Pow || info.Inference || info.MemoryPages == 0 || info.GasInstance <= 0 {
+			t.Errorf("%s: %+v", name, info)
+		}
+	}
+	limits := meter.DefaultLimits()
+	limits.ModuleBytes = 1 << 20
+	var limit *meter.LimitError
+	if _, err := Check(guest(t, "pow"), &limits, nil); !errors.As(err, &limit) {
+		t.Fatal(err)
 	}
 }
 

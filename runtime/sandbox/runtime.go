@@ -76,10 +76,7 @@ func open(cfg Config) (_ *Runtime, err error) {
 	}
 	rc = rc.WithCoreFeatures(api.CoreFeaturesV2).WithDebugInfoEnabled(false)
 	r := &Runtime{cfg: cfg, modules: map[[32]byte]*Module{}}
-	r.meter = meter.Config{Limits: meter.DefaultLimits(), Costs: cfg.Costs, Import: checkImport, ExportGlobals: true}
-	if cfg.Limits != nil {
-		r.meter.Limits = *cfg.Limits
-	}
+	r.meter = meterConfig(cfg.Limits, cfg.Costs)
 	r.budget.limit = cfg.MemoryBudget
 	if r.traps, err = collectEngineTraps(); err != nil {
 		return nil, err
