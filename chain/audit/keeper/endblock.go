@@ -14,6 +14,7 @@ import (
 	"github.com/assaynet/assay/chain/audit/types"
 	sprinttypes "github.com/assaynet/assay/chain/sprint/types"
 	"github.com/assaynet/assay/verifier/commit"
+	"github.com/assaynet/assay/verifier/sample"
 )
 
 const (
@@ -200,6 +201,10 @@ func (k Keeper) missing(ctx context.Context, e sprinttypes.Epoch, r types.Round,
 	if err != nil {
 		return nil, err
 	}
+	powers := make(map[string]uint64, len(r.Seats)) // looked up only, never iterated
+	for _, s := range r.Seats {
+		powers[s.Validator] = s.Power
+	}
 	var draws []sprinttypes.Draw
 	position := -1
 	err = k.epochs.WalkClaims(ctx, e.Number, func(miner sdk.AccAddress, c sprinttypes.Claim) (bool, error) {
@@ -216,7 +221,10 @@ func (k Keeper) missing(ctx context.Context, e sprinttypes.Epoch, r types.Round,
 		}
 		var possible, covered uint64
 		for _, v := range verdicts {
-			n := uint64(draw(e, r, v.seat, v.validator, miner, c).Size())
+			n := uint64(sample.Draw{
+				Validator: v.validator, Claimant: miner, Count: c.Count, Units: units,
+				Power: v.seat.Power, TotalPower: r.Power, ClaimantPower: powers[c.Miner],
+			}.Size())
 			possible += n
 			if v.given && commit.Bitmap(v.bitmap).Has(position) {
 				covered += n
