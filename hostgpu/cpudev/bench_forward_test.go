@@ -13,7 +13,6 @@ import (
 type layer struct {
 	wqkvo, wup, wdown [3]device.Handle // up to three matrices each
 	wo                device.Handle
-	scale             device.Handle // shared by all: [ffn,1]
 }
 
 // BenchmarkForward runs two layers of width 2048 over 16-token units and

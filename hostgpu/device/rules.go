@@ -11,13 +11,13 @@ const (
 )
 
 var (
-	errK       = errors.New("K above 131,072")
+	errK       = errors.New("more than 131,072 columns")
 	errRope    = errors.New("want D even and at least 2, C a multiple of D, P at least 1")
 	errHeads   = errors.New("want C = H·D, E = G·D, 1 <= D <= 1,024, H a multiple of G")
 	errSegment = errors.New("want M = n·seg, S = n·kseg, seg <= kseg <= 65,536")
 	errTable   = errors.New("empty table")
 	errColumns = errors.New("columns outside src")
-	errVocab   = errors.New("V outside [1, 4,194,304]")
+	errVocab   = errors.New("want V in [1, 4,194,304]")
 )
 
 // checkRules is check 6 of the spec: what symbols alone cannot say.
