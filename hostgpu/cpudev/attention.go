@@ -38,8 +38,9 @@ type attentionBlock struct {
 
 // attention splits the work into blocks of query rows of one head.
 func (e *engine) attention(a *attention) {
-	size := min(a.seg, max(1, e.k.attendRows))
-	perSegment := (a.seg + size - 1) / size
+	perSegment := (a.seg + e.k.attendRows - 1) / e.k.attendRows
+	size := (a.seg + perSegment - 1) / perSegment
+	perSegment = (a.seg + size - 1) / size // fewer blocks may do at this size
 	blocks := a.rows / a.seg * perSegment
 	work := size * a.kseg * (8 + a.dim/8)
 	e.parallel(blocks*a.heads, max(1, min(blocks*a.heads/(8*e.threads), 1+minWork/work)), work, func(lo, hi int) {
