@@ -30,61 +30,51 @@ func (f *file) text(name string, frame int, comment string) {
 	fmt.Fprintf(f, "// %s\nTEXT ·%s(SB), NOSPLIT, $0-%d\n", comment, name, frame)
 }
 
-func (f *file) write(name string) {
-	if err := os.WriteFile(name, bytes.TrimRight(f.Bytes(), "\n"), 0o644); err != nil {
-		log.Fatal(err)
-	}
-	fd, err := os.OpenFile(name, os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		log.Fatal(err)
-	}
-	if _, err := fd.WriteString("\n"); err != nil {
-		log.Fatal(err)
-	}
-	if err := fd.Close(); err != nil {
-		log.Fatal(err)
+func main() {
+	for name, text := range generate() {
+		if err := os.WriteFile(name, text, 0o644); err != nil {
+			log.Fatal(err)
+		}
 	}
 }
 
-func main() {
-	dots := &file{}
-	dots.WriteString(header)
-	for _, cols := range []int{4, 1} {
+// generate returns the files by name.
+func generate() map[string][]byte {
+	out := map[string][]byte{}
+	add := func(name string, fill func(f *file)) {
+		f := &file{}
+		f.WriteString(header)
+		fill(f)
+		out[name] = append(bytes.TrimRight(f.Bytes(), "\n"), '\n')
+	}
+	add("dot_avx512_amd64.s", func(f *file) {
+		for _, cols := range []int{4, 1} {
+			for rows := 1; rows <= maxRows; rows++ {
+				dot512(f, rows, cols)
+			}
+		}
+		sum512(f)
+	})
+	add("panel_avx512_amd64.s", func(f *file) {
 		for rows := 1; rows <= maxRows; rows++ {
-			dot512(dots, rows, cols)
+			panel512(f, rows)
 		}
-	}
-	sum512(dots)
-	dots.write("dot_avx512_amd64.s")
-
-	panels := &file{}
-	panels.WriteString(header)
-	for rows := 1; rows <= maxRows; rows++ {
-		panel512(panels, rows)
-	}
-	pack512(panels)
-	panels.write("panel_avx512_amd64.s")
-
-	weighted := &file{}
-	weighted.WriteString(header)
-	for queries := 1; queries <= maxQueries; queries++ {
-		weighted512(weighted, queries)
-	}
-	weighted.write("weighted_avx512_amd64.s")
-
-	stream := &file{}
-	stream.WriteString(header)
-	chacha512(stream)
-	stream.write("expand_avx512_amd64.s")
-
-	avx2 := &file{}
-	avx2.WriteString(header)
-	for _, cols := range []int{4, 1} {
-		for rows := 1; rows <= 2; rows++ {
-			dot256(avx2, rows, cols)
+		pack512(f)
+	})
+	add("weighted_avx512_amd64.s", func(f *file) {
+		for queries := 1; queries <= maxQueries; queries++ {
+			weighted512(f, queries)
 		}
-	}
-	avx2.write("dot_avx2_amd64.s")
+	})
+	add("expand_avx512_amd64.s", chacha512)
+	add("dot_avx2_amd64.s", func(f *file) {
+		for _, cols := range []int{4, 1} {
+			for rows := 1; rows <= 2; rows++ {
+				dot256(f, rows, cols)
+			}
+		}
+	})
+	return out
 }
 
 // rowAddr is the address of row i under a base and stride registers holding
