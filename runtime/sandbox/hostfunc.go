@@ -70,6 +70,9 @@ func (in *Instance) enter(base int64) {
 	if in.cancelled.Load() {
 		panic(&stop{err: &HostError{Op: "call", Err: context.Cause(in.userCtx)}})
 	}
+	if in.mod.rt.gate.closing.Load() {
+		panic(&stop{err: &HostError{Op: "call", Err: ErrClosed}})
+	}
 	in.charge(base)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 
 	"github.com/assaynet/assay/hostgpu/device"
@@ -49,7 +50,7 @@ type Job struct {
 	LogBytes    int      // bound an instance; 0: DefaultLogBytes
 	// Emit receives each token and its text as the guest emits it, and
 	// returns true to tell the guest to stop. It runs on the caller's
-	// goroutine; the text stays valid. May be nil.
+	// goroutine and must not use the instance; the text stays valid. May be nil.
 	Emit func(token uint32, text []byte) (stop bool)
 }
 
@@ -74,9 +75,10 @@ const (
 	phaseCheck
 )
 
-// Instance is one guest at work on one job. It is used by one goroutine at a
-// time. After a trap it only reports ErrStopped.
+// Instance is one guest at work on one job. It does one call at a time; others
+// wait. After a trap it only reports ErrStopped.
 type Instance struct {
+	mu    sync.Mutex // held by a call and by Close
 	mod   *Module
 	inst  api.Module
 	res   *reservation
@@ -115,6 +117,10 @@ type Instance struct {
 // checks its ABI version. A *TrapError or *meter.InvalidModuleError is the
 // module's fault, the same on every host; anything else is a *HostError.
 func (m *Module) Start(ctx context.Context, job Job) (*Instance, error) {
+	if err := m.rt.gate.enter(); err != nil {
+		return nil, hostErr("start", err)
+	}
+	defer m.rt.gate.leave()
 	if err := job.check(); err != nil {
 		return nil, hostErr("start", err)
 	}
@@ -229,6 +235,8 @@ func (in *Instance) initialise(ctx context.Context) error {
 
 // PowSetup runs pow_setup, once before PowUnits.
 func (in *Instance) PowSetup(ctx context.Context) (Outcome, error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
 	return in.call(ctx, phaseSetup, abi.ExportPowSetup, in.job.Gas)
 }
 
@@ -236,6 +244,8 @@ func (in *Instance) PowSetup(ctx context.Context) (Outcome, error) {
 // order, and returns their digests in that order; keyed ones too if key is not
 // nil. The gas does not depend on the key. No units come with a trap.
 func (in *Instance) PowUnits(ctx context.Context, indexes []uint64, key *[abi.DigestSize]byte) ([]Unit, Outcome, error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
 	if len(indexes) > MaxUnits {
 		return nil, Outcome{}, &HostError{Op: "call", Err: fmt.Errorf("%d units in one call, at most %d", len(indexes), MaxUnits)}
 	}
@@ -267,11 +277,15 @@ func (in *Instance) PowUnits(ctx context.Context, indexes []uint64, key *[abi.Di
 
 // Infer runs infer: it answers the job's request.
 func (in *Instance) Infer(ctx context.Context) (Outcome, error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
 	return in.call(ctx, phaseInfer, abi.ExportInfer, in.job.Gas)
 }
 
 // Check runs check: the same over the job's known tokens.
 func (in *Instance) Check(ctx context.Context) (Outcome, error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
 	return in.call(ctx, phaseCheck, abi.ExportCheck, in.job.Gas)
 }
 
@@ -295,6 +309,10 @@ func (in *Instance) call(ctx context.Context, ph phase, name string, budget int6
 	if err := ctx.Err(); err != nil {
 		return Outcome{}, &HostError{Op: "call", Err: context.Cause(ctx)}
 	}
+	if err := in.mod.rt.gate.enter(); err != nil {
+		return Outcome{}, hostErr("call", err)
+	}
+	defer in.mod.rt.gate.leave()
 	fn, err := in.export(name)
 	if err != nil {
 		return Outcome{}, err
@@ -353,8 +371,11 @@ func (in *Instance) export(name string) (api.Function, error) {
 // host's own tensors for the transcript.
 func HostTensorBytes() int64 { return hostTensorBytes() }
 
-// Close frees the instance, its memory and its tensors. Idempotent.
+// Close frees the instance, its memory and its tensors, once a running call
+// has ended. Idempotent.
 func (in *Instance) Close() error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
 	if in.closed {
 		return nil
 	}

@@ -15,6 +15,7 @@ import (
 // Runtime can hold many, each with its own memory; each is used by one
 // goroutine at a time.
 type Kernels struct {
+	gate     *gate
 	compiled wazero.CompiledModule
 	mod      api.Module
 	mem      api.Memory
@@ -27,6 +28,10 @@ type Kernels struct {
 // maximum (4 GiB without one); pages cost memory when they are touched, and
 // the memory never moves.
 func (r *Runtime) Kernels(ctx context.Context, wasm []byte, memPages uint32) (*Kernels, error) {
+	if err := r.gate.enter(); err != nil {
+		return nil, hostErr("kernel", err)
+	}
+	defer r.gate.leave()
 	key := cacheKey(sha256.Sum256(wasm), "kernels", strconv.FormatBool(r.cfg.Interpreter))
 	compiled, _, err := r.comp.compile(ctx, key, func() (*prepared, error) { return &prepared{wasm: wasm}, nil })
 	if err != nil {
@@ -37,7 +42,7 @@ func (r *Runtime) Kernels(ctx context.Context, wasm []byte, memPages uint32) (*K
 		_ = compiled.Close(ctx)
 		return nil, hostErr("kernel", err)
 	}
-	k := &Kernels{compiled: compiled, mod: mod, mem: mod.ExportedMemory("memory"), res: res}
+	k := &Kernels{gate: &r.gate, compiled: compiled, mod: mod, mem: mod.ExportedMemory("memory"), res: res}
 	if k.mem == nil {
 		k.Close()
 		return nil, &HostError{Op: "kernel", Err: fmt.Errorf("%w: memory", ErrNoExport)}
@@ -88,6 +93,10 @@ func (k *Kernels) Call(name string) (func(args ...uint64) (uint64, error), error
 		if len(args) != params {
 			return 0, &HostError{Op: "kernel", Err: fmt.Errorf("%s takes %d arguments, got %d", name, params, len(args))}
 		}
+		if err := k.gate.enter(); err != nil {
+			return 0, hostErr("kernel", err)
+		}
+		defer k.gate.leave()
 		copy(stack, args)
 		if err := fn.CallWithStack(ctx, stack); err != nil {
 			return 0, &HostError{Op: "kernel", Err: fmt.Errorf("%s: %w", name, err)}

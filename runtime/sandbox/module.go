@@ -31,12 +31,12 @@ type Module struct {
 // module's fault; anything else is a *HostError. Each successful Admit is
 // undone by one Close.
 func (r *Runtime) Admit(wasm []byte) (*Module, error) {
+	if err := r.gate.enter(); err != nil {
+		return nil, hostErr("admit", err)
+	}
+	defer r.gate.leave()
 	hash := sha256.Sum256(wasm)
 	r.mu.Lock()
-	if r.closed {
-		r.mu.Unlock()
-		return nil, &HostError{Op: "admit", Err: ErrClosed}
-	}
 	m, known := r.modules[hash]
 	if !known {
 		m = &Module{rt: r, hash: hash, done: make(chan struct{})}

@@ -54,6 +54,7 @@ type Runtime struct {
 	meter  meter.Config
 	traps  *engineTraps
 	budget budget
+	gate   gate
 
 	mu      sync.Mutex
 	closed  bool
@@ -76,6 +77,7 @@ func open(cfg Config) (_ *Runtime, err error) {
 	}
 	rc = rc.WithCoreFeatures(api.CoreFeaturesV2).WithDebugInfoEnabled(false)
 	r := &Runtime{cfg: cfg, modules: map[[32]byte]*Module{}}
+	r.gate.idle = make(chan struct{})
 	r.meter = meterConfig(cfg.Limits, cfg.Costs)
 	r.budget.limit = cfg.MemoryBudget
 	if r.traps, err = collectEngineTraps(); err != nil {
@@ -104,15 +106,20 @@ func open(cfg Config) (_ *Runtime, err error) {
 	return r, nil
 }
 
-// Close frees every instance, module and kernel of the runtime. None may be
-// running.
+// Close frees every instance, module and kernel of the runtime. A guest that
+// is running ends at its next host call, or when its gas does, with a
+// *HostError; Close waits for it. Idempotent. Emit must not call it.
 func (r *Runtime) Close() error {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	if r.closed {
+		r.mu.Unlock()
 		return nil
 	}
 	r.closed = true
+	r.mu.Unlock()
+	r.gate.close()
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	ctx := context.Background()
 	err := r.wz.Close(ctx)
 	for _, m := range r.modules {
