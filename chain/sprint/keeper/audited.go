@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"context"
+	stderrors "errors"
 	"strconv"
 
 	"cosmossdk.io/errors"
@@ -123,6 +124,32 @@ func (k Keeper) Forfeit(ctx context.Context, owner, reporter sdk.AccAddress, bps
 		sdk.NewAttribute("rewarded", rewarded.String()),
 		sdk.NewAttribute("height", strconv.FormatInt(sdk.UnwrapSDKContext(ctx).BlockHeight(), 10))))
 	return forfeited, rewarded, nil
+}
+
+// Expel takes from a participant that signed two blocks of one height all that it has not been
+// paid out yet: its vesting rewards burn, and its claim of the running epoch is void if it is not
+// settled yet. It may come at any time.
+func (k Keeper) Expel(ctx context.Context, operator sdk.AccAddress) error {
+	if _, _, err := k.Forfeit(ctx, operator, nil, 0); err != nil {
+		return err
+	}
+	e, err := k.epoch.Get(ctx)
+	if err != nil {
+		return err
+	}
+	c, err := k.Claim(ctx, e.Number, operator)
+	switch {
+	case stderrors.Is(err, types.ErrNoClaim):
+		return nil
+	case err != nil:
+		return err
+	case c.Status != types.CLAIM_OPEN:
+		return nil
+	}
+	c.Status = types.CLAIM_VOID_EXPELLED
+	k.emit(ctx, "claim_void", e.Number, sdk.NewAttribute("miner", c.Miner),
+		sdk.NewAttribute("reason", c.Status.ShortName()))
+	return k.setClaim(ctx, operator, c)
 }
 
 // audited returns the running epoch if its claims are fixed and not yet paid.

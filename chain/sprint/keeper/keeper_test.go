@@ -291,6 +291,51 @@ func TestVestingIsReleasedAndForfeited(t *testing.T) {
 	}
 }
 
+func TestExpelledParticipantLosesVestingAndClaim(t *testing.T) {
+	p := testParams()
+	p.VestingEpochs = 3
+	for _, phase := range []types.Phase{types.PHASE_COMPUTE, types.PHASE_AUDIT, types.PHASE_DONE} {
+		w := newWorld(t, p)
+		w.claim(0, 4)
+		w.claim(1, 4)
+		if phase == types.PHASE_DONE {
+			w.settle(types.AuditResult{})
+		}
+		w.to(phase)
+		if err := w.k.Expel(w.Ctx, chaintest.Address(0)); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.k.Expel(w.Ctx, chaintest.Address(9)); err != nil {
+			t.Fatalf("who has nothing: %v", err)
+		}
+		if phase != types.PHASE_DONE {
+			w.settle(types.AuditResult{})
+		}
+		for range 4 {
+			w.to(types.PHASE_COMPUTE)
+			w.settle(types.AuditResult{})
+		}
+		if got := w.Balance(chaintest.Address(0)); !got.IsZero() {
+			t.Errorf("expelled in %s it got %s", phase, got)
+		}
+		if w.Balance(chaintest.Address(1)).IsZero() {
+			t.Errorf("expelled in %s: the other one got nothing", phase)
+		}
+	}
+}
+
+func TestNoWorkNoClaims(t *testing.T) {
+	w := newWorld(t, testParams())
+	w.roster.Work.ModuleHash = make([]byte, 32)
+	w.settle(types.AuditResult{})
+	w.to(types.PHASE_COMPUTE)
+	w.roster.Register(chaintest.Address(0))
+	err := w.commit(&types.MsgCommitWork{Miner: w.Bech32(chaintest.Address(0)), Epoch: 2, Root: make([]byte, 32), Count: 4})
+	if !errors.Is(err, types.ErrNoWork) {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestSettlementIsPaged(t *testing.T) {
 	p := testParams()
 	p.SettlePage, p.VestingEpochs = 7, 2

@@ -47,6 +47,9 @@ func (s msgServer) CommitWork(ctx context.Context, m *types.MsgCommitWork) (*typ
 		return nil, errors.Wrapf(types.ErrCommitClosed, "at height %d; epoch %d took claims below height %d",
 			sdkCtx.BlockHeight(), e.Number, e.CommitEnd)
 	}
+	if !e.HasWork() {
+		return nil, errors.Wrapf(types.ErrNoWork, "in epoch %d", e.Number)
+	}
 	registered, jailed, err := s.power.Miner(ctx, miner)
 	switch {
 	case err != nil:

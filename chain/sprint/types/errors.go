@@ -25,4 +25,5 @@ var (
 	ErrWrongPhase       = errors.Register(ModuleName, 20, "not in this phase of the epoch")
 	ErrInvalidGenesis   = errors.Register(ModuleName, 21, "invalid sprint genesis")
 	ErrInvalidAddress   = errors.Register(ModuleName, 22, "invalid address")
+	ErrNoWork           = errors.Register(ModuleName, 23, "no proof of work is active")
 )

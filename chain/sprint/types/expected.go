@@ -8,8 +8,9 @@ import (
 
 // Registry knows which module is the proof of work.
 type Registry interface {
-	// OpenEpoch puts into force what governance activated for the epoch and returns the work. It is
-	// called once an epoch, in ascending order. An error halts the chain.
+	// OpenEpoch puts into force what governance activated for the epoch and returns the work; a
+	// module hash of zeros says that there is none. It is called once an epoch, in ascending order.
+	// An error halts the chain.
 	OpenEpoch(ctx context.Context, epoch uint64) (Work, error)
 	// ModuleFailed says that the epoch's module itself trapped in a re-execution. It is called at
 	// most once an epoch, before the next one opens.

@@ -152,6 +152,17 @@ func (e Epoch) DrawOf(c Claim) uint64 {
 	return 0
 }
 
+// HasWork says whether there is anything to compute: a network without a proof of work has epochs
+// that pay nobody.
+func (e Epoch) HasWork() bool {
+	for _, b := range e.Work.ModuleHash {
+		if b != 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // Void says whether the claim earns nothing.
 func (c Claim) Void() bool {
 	return c.Status != CLAIM_OPEN && c.Status != CLAIM_PAID
@@ -186,6 +197,8 @@ func (s ClaimStatus) ShortName() string {
 		return "void: unanswered demand"
 	case CLAIM_VOID_VERDICT:
 		return "void: false verdict"
+	case CLAIM_VOID_EXPELLED:
+		return "void: expelled"
 	}
 	return fmt.Sprintf("unknown (%d)", int32(s))
 }
