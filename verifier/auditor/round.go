@@ -207,17 +207,21 @@ func (r *round) okTasks() []*task {
 	return out
 }
 
-// linger checks what is answered on chain after the verdict, until the chain
-// is in another round or epoch.
+// linger goes on after the verdict: it demands what is still missing while the
+// round takes demands, and judges what is answered on chain, until nothing is
+// left or the chain is in another round or epoch.
 func (r *round) linger(ctx context.Context) {
 	a := r.a
 	for ctx.Err() == nil {
 		pending := false
 		for _, t := range r.unsettled() {
 			if len(t.demanded) > 0 {
-				pending = true
 				r.answers(ctx, t)
 			}
+			if len(t.missing) > 0 && a.height.Load()+1 < r.e.AuditEnd {
+				r.demand(ctx, t)
+			}
+			pending = pending || (!t.settled() && len(t.demanded) > 0)
 		}
 		if !pending {
 			return
