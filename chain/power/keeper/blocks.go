@@ -149,17 +149,9 @@ func (k Keeper) EndBlock(ctx context.Context) ([]abci.ValidatorUpdate, error) {
 	if err != nil {
 		return nil, err
 	}
-	next := make([]types.SeatedValidator, 0, len(seated))
-	for _, s := range seated {
-		miner, err := k.miners.Get(ctx, sdk.MustAccAddressFromBech32(s.Operator))
-		if err != nil {
-			return nil, err
-		}
-		if miner.Barred(epoch) || !miner.Validator {
-			continue
-		}
-		s.ConsPubkey = miner.ConsPubkey
-		next = append(next, s)
+	next, err := k.staying(ctx, epoch, seated)
+	if err != nil {
+		return nil, err
 	}
 	if types.Gutted(seatsOf(current), seatsOf(next)) {
 		sdk.UnwrapSDKContext(ctx).EventManager().EmitEvent(sdk.NewEvent(types.EventKept,
@@ -172,6 +164,24 @@ func (k Keeper) EndBlock(ctx context.Context) ([]abci.ValidatorUpdate, error) {
 	return k.diff(ctx, current, next)
 }
 
+// staying returns the seats of those who may and want to validate, with their present keys.
+func (k Keeper) staying(ctx context.Context, epoch uint64, seated []types.SeatedValidator) ([]types.SeatedValidator, error) {
+	out := make([]types.SeatedValidator, 0, len(seated))
+	for _, s := range seated {
+		miner, err := k.miners.Get(ctx, sdk.MustAccAddressFromBech32(s.Operator))
+		if err != nil {
+			return nil, err
+		}
+		if miner.Barred(epoch) || !miner.Validator {
+			continue
+		}
+		s.ConsPubkey = miner.ConsPubkey
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+// inComet returns the set that CometBFT has, in the order of the keys.
 func (k Keeper) inComet(ctx context.Context) ([]types.SeatedValidator, error) {
 	iter, err := k.comet.Iterate(ctx, nil)
 	if err != nil {

@@ -221,36 +221,53 @@ func genesisShare(power, sum uint64) uint64 {
 	return share
 }
 
-// reseat moves the validator set towards the candidates within the bound of an epoch.
+// reseat moves the validator set towards the candidates within the bound of an epoch. It keeps
+// the set that CometBFT has where the new one is refused.
 func (k Keeper) reseat(ctx context.Context, params types.Params, candidates []types.Seat) error {
+	epoch, err := k.Epoch(ctx)
+	if err != nil {
+		return err
+	}
 	seated, err := k.seated(ctx)
 	if err != nil {
 		return err
 	}
+	current, err := k.inComet(ctx)
+	if err != nil {
+		return err
+	}
+	staying, err := k.staying(ctx, epoch, seated)
+	if err != nil {
+		return err
+	}
 	limit := params.TotalPower * uint64(params.MaxChangeBps) / 10_000
-	next := types.Approach(seatsOf(seated), candidates, params.TotalPower, limit)
-	// Those who leave do so over several epochs; more than twice the bound is cut off.
+	next := types.Approach(seatsOf(staying), candidates, params.TotalPower, limit)
+	// Those who lost their weight leave over several epochs; more than twice the bound is cut.
 	if most := 2 * int(params.MaxValidators); len(next) > most {
 		next = types.Rescale(next[:most], params.TotalPower)
+	}
+	if types.Gutted(seatsOf(current), next) {
+		if err := k.replaceSeats(ctx, current); err != nil {
+			return err
+		}
+		return k.dirty.Set(ctx, true)
 	}
 	missed := make(map[string]uint32, len(seated))
 	for _, s := range seated {
 		missed[s.Operator] = s.Missed
 	}
-	if err := k.seats.Clear(ctx, nil); err != nil {
-		return err
-	}
-	for _, s := range next {
+	seats := make([]types.SeatedValidator, len(next))
+	for i, s := range next {
 		miner, err := k.miners.Get(ctx, s.Operator)
 		if err != nil {
 			return err
 		}
-		seat := types.SeatedValidator{
+		seats[i] = types.SeatedValidator{
 			Operator: miner.Operator, ConsPubkey: miner.ConsPubkey, Power: s.Power, Missed: missed[miner.Operator],
 		}
-		if err := k.seats.Set(ctx, s.Operator, seat); err != nil {
-			return err
-		}
+	}
+	if err := k.replaceSeats(ctx, seats); err != nil {
+		return err
 	}
 	return k.dirty.Set(ctx, true)
 }
@@ -271,7 +288,7 @@ func (k Keeper) freeze(ctx context.Context, epoch uint64) error {
 		if err != nil {
 			return err
 		}
-		if miner.Barred(epoch) || !miner.Validator {
+		if miner.Barred(epoch) {
 			continue
 		}
 		set.Validators = append(set.Validators, types.Frozen{
