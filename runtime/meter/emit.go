@@ -32,6 +32,11 @@ type emitter struct {
 	// Reading the local instead of the global takes the store and load of the
 	// counter out of the chain of dependent instructions.
 	mirror bool
+
+	// fresh says that the local equals the counter here, though not for
+	// longer: since a check, and up to the next charge, call or label.
+	fresh bool
+	arms  []bool // fresh at the ifs that are open
 }
 
 func (e *emitter) op(op wasmbin.Op) {
@@ -147,7 +152,7 @@ func (e *emitter) blockType(results []wasmbin.ValType) {
 }
 
 func (e *emitter) instructions(p *plan, wrapped bool) {
-	e.mirror = false
+	e.mirror, e.fresh, e.arms = false, false, e.arms[:0]
 	leaf := p.outside == 0
 	regions := p.regions
 	if regions[0].after == none {
@@ -172,6 +177,7 @@ func (e *emitter) instructions(p *plan, wrapped bool) {
 		default:
 			e.copy(s)
 		}
+		e.follow(s)
 		if s.op == wasmbin.OpEnd && s.depth == mirrored && !leaf {
 			e.mirror = false
 		}
@@ -192,6 +198,32 @@ func (e *emitter) instructions(p *plan, wrapped bool) {
 	}
 }
 
+// follow keeps fresh over step s.
+func (e *emitter) follow(s *step) {
+	switch s.op {
+	case wasmbin.OpIf:
+		e.arms = append(e.arms, e.fresh)
+	case wasmbin.OpBlock:
+		e.arms = append(e.arms, false)
+	case wasmbin.OpLoop:
+		e.arms = append(e.arms, false)
+		e.fresh = false // not so at the next turn
+	case wasmbin.OpElse:
+		e.fresh = e.arms[len(e.arms)-1]
+	case wasmbin.OpEnd:
+		if n := len(e.arms); n > 0 {
+			e.arms = e.arms[:n-1]
+		}
+		e.fresh = false
+	case wasmbin.OpCall, wasmbin.OpCallIndirect:
+		e.fresh = false
+	default:
+		if e.costs.Operand(s.op) > 0 {
+			e.fresh = false
+		}
+	}
+}
+
 func (e *emitter) copy(s *step) { e.out = append(e.out, e.m.Bytes[s.off:s.end]...) }
 
 // charge subtracts a region's cost, and stops when it is to be checked and
@@ -202,7 +234,7 @@ func (e *emitter) charge(r *region, depth int32, wrapped, mirror bool) {
 		return
 	}
 	check := r.check && wrapped
-	if e.mirror {
+	if e.mirror || e.fresh {
 		e.index(wasmbin.OpLocalGet, e.temp(wasmbin.I64))
 	} else {
 		e.index(wasmbin.OpGlobalGet, e.gas)
@@ -214,7 +246,7 @@ func (e *emitter) charge(r *region, depth int32, wrapped, mirror bool) {
 		e.index(wasmbin.OpLocalTee, e.temp(wasmbin.I64))
 	}
 	e.index(wasmbin.OpGlobalSet, e.gas)
-	if !check {
+	if e.fresh = check; !check {
 		return
 	}
 	e.index(wasmbin.OpLocalGet, e.temp(wasmbin.I64))
