@@ -27,6 +27,7 @@ type plan struct {
 	regions []region
 	frame   int64 // slots of locals and operands
 	calls   bool  // calls functions
+	turns   bool  // has a loop
 	outside int   // instructions that let others change the gas counter
 	total   int64 // cost of all regions
 	bulk    bool  // needs the helper that prices operands
@@ -212,6 +213,7 @@ func (a *analyzer) enter(in *wasmbin.Instr, live bool) {
 			a.cur = a.begin(n, false)
 		case wasmbin.OpLoop:
 			// A loop's own price is paid at each turn.
+			a.p.turns = true
 			a.cur = a.begin(n, true)
 			a.charge(a.costs.Op(in.Op))
 		}

@@ -80,7 +80,7 @@ func (e *emitter) body(i int, p *plan) []byte {
 	clear(e.temps)
 
 	counted := p.calls || p.frame > int64(e.costs.LeafSlots)
-	wrapped := counted || p.loops > 0 || p.total > uncheckedLeaf
+	wrapped := counted || p.turns || p.total > uncheckedLeaf
 	if wrapped {
 		e.index(wasmbin.OpBlock, 0x40)
 		e.op(wasmbin.OpBlock)
