@@ -127,14 +127,20 @@ func (k Keeper) convict(ctx context.Context, e sprinttypes.Epoch, r *types.Round
 	if err := k.punishFalseVerdicts(ctx, e, r, report, claimant, claim); err != nil {
 		return err
 	}
-	if units != p.ForfeitUnits {
-		return nil
-	}
 	var rewarded sdk.AccAddress
 	if report.Drawn {
 		if rewarded, err = k.addressOf(report.Reporter); err != nil {
 			return err
 		}
+	}
+	return k.condemn(ctx, e, p, report.Claimant, claimant, rewarded, units)
+}
+
+// condemn applies the forfeit and the jail with the unit that makes them due; before and after it
+// does nothing.
+func (k Keeper) condemn(ctx context.Context, e sprinttypes.Epoch, p types.Params, name string, claimant, rewarded sdk.AccAddress, units uint32) error {
+	if units != p.ForfeitUnits {
+		return nil
 	}
 	if _, _, err := k.court.Forfeit(ctx, claimant, rewarded, p.ReporterBps); err != nil {
 		return err
@@ -142,7 +148,7 @@ func (k Keeper) convict(ctx context.Context, e sprinttypes.Epoch, r *types.Round
 	if err := k.power.Jail(ctx, claimant); err != nil {
 		return err
 	}
-	emit(ctx, "condemned", e.Number, sdk.NewAttribute("miner", report.Claimant),
+	emit(ctx, "condemned", e.Number, sdk.NewAttribute("miner", name),
 		sdk.NewAttribute("false_units", strconv.FormatUint(uint64(units), 10)))
 	return nil
 }

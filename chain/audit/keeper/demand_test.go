@@ -172,6 +172,32 @@ func TestAnsweredUnitsCannotBeReportedForever(t *testing.T) {
 	}
 }
 
+// Who was caught once cannot hide the rest of its false units from the extra draw.
+func TestSilenceAfterAFalseUnitCondemns(t *testing.T) {
+	w := newWorld(t, sprintParams(), auditParams(), 10, 20)
+	w.claim(5, 100, 7)
+	w.to(sprinttypes.PHASE_AUDIT)
+	w.mustReport(0, 5, 7)
+	w.vote(0, false)
+	w.vote(1, true)
+	w.endRound()
+	if e := w.epoch(); e.Round != 1 {
+		t.Fatalf("round %d", e.Round)
+	}
+	for v := range 2 {
+		if _, err := w.demand(w.demandMsg(v, 5, w.drawOf(v, 5)[0])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.to(sprinttypes.PHASE_DONE)
+	if c := w.claimOf(5); c.FalseUnits != 3 || c.Status != sprinttypes.CLAIM_VOID_FALSE {
+		t.Errorf("claim %+v", c)
+	}
+	if len(w.roster.Jailings) != 1 {
+		t.Errorf("%d jailings", len(w.roster.Jailings))
+	}
+}
+
 func TestRefusedDemands(t *testing.T) {
 	p := auditParams()
 	p.MaxDemand = 2

@@ -54,7 +54,7 @@ func (k Keeper) EndBlock(ctx context.Context) error {
 	if err := k.adjudicate(ctx, e, &r, p); err != nil {
 		return err
 	}
-	if err := k.expire(ctx); err != nil {
+	if err := k.expire(ctx, e, p); err != nil {
 		return err
 	}
 	if err := k.round.Set(ctx, r); err != nil {
@@ -103,8 +103,10 @@ func (k Keeper) firstRound(ctx context.Context, e sprinttypes.Epoch) (types.Roun
 	return types.Round{Epoch: e.Number, Seats: seats, Power: powerOf(seats)}, nil
 }
 
-// expire voids the claims whose demands were not answered; a block handles a page of them.
-func (k Keeper) expire(ctx context.Context) error {
+// expire voids the claims whose demands were not answered; a block handles a page of them. Of a
+// claim that is void for a false unit, silence counts as a further one: else a faker would withhold
+// what the extra draw asks for.
+func (k Keeper) expire(ctx context.Context, e sprinttypes.Epoch, p types.Params) error {
 	next := sdk.UnwrapSDKContext(ctx).BlockHeight() + 1
 	var due []uint64
 	err := k.deadlines.Walk(ctx, nil, func(key dueKey) (bool, error) {
@@ -130,7 +132,19 @@ func (k Keeper) expire(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := k.court.VoidClaim(ctx, claimant, sprinttypes.CLAIM_VOID_UNANSWERED); err != nil {
+		claim, err := k.epochs.Claim(ctx, e.Number, claimant)
+		if err != nil {
+			return err
+		}
+		if suspect(claim, p) {
+			units, err := k.court.AddFalseUnit(ctx, claimant)
+			if err != nil {
+				return err
+			}
+			if err := k.condemn(ctx, e, p, d.Claimant, claimant, nil, units); err != nil {
+				return err
+			}
+		} else if err := k.court.VoidClaim(ctx, claimant, sprinttypes.CLAIM_VOID_UNANSWERED); err != nil {
 			return err
 		}
 		if err := k.closeDemand(ctx, d, validator); err != nil {

@@ -46,7 +46,7 @@ func (s msgServer) Demand(ctx context.Context, m *types.MsgDemand) (*types.MsgDe
 	if err != nil {
 		return nil, err
 	}
-	if claim.Void() {
+	if claim.Void() && !suspect(claim, p) {
 		return nil, errors.Wrapf(types.ErrClaimVoid, "of %s in epoch %d", m.Claimant, e.Number)
 	}
 	pair := collections.Join([]byte(validator), []byte(claimant))
@@ -95,6 +95,11 @@ func (s msgServer) Demand(ctx context.Context, m *types.MsgDemand) (*types.MsgDe
 		sdk.NewAttribute("claimant", m.Claimant), sdk.NewAttribute("validator", m.Validator),
 		sdk.NewAttribute("deadline", strconv.FormatInt(deadline, 10)))
 	return &types.MsgDemandResponse{Id: id, Deadline: deadline}, nil
+}
+
+// suspect says whether more false units of a void claim would still matter.
+func suspect(c sprinttypes.Claim, p types.Params) bool {
+	return c.Status == sprinttypes.CLAIM_VOID_FALSE && c.FalseUnits < p.ForfeitUnits
 }
 
 // Answer opens all units of a demand. Their digests stay readable, so that anybody can re-execute

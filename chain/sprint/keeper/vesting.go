@@ -75,13 +75,15 @@ func (k Keeper) releasePage(ctx context.Context, e types.Epoch) error {
 		s.Cursor = p.owner
 		due := p.account.Release(e.Number)
 		if due.IsPositive() {
-			if err := k.bank.SendCoinsFromModuleToAccount(ctx, types.ModuleName, p.owner, coins(due)); err != nil {
+			cached, write := sdk.UnwrapSDKContext(ctx).CacheContext()
+			if err := k.bank.SendCoinsFromModuleToAccount(cached, types.ModuleName, p.owner, coins(due)); err != nil {
 				// The bank refuses the receiver, as a restriction on sends may: the coins stay
 				// where they are, and the account is tried again after the next epoch.
 				k.emit(ctx, "release_refused", e.Number, sdk.NewAttribute("owner", p.account.Owner),
 					sdk.NewAttribute("error", err.Error()))
 				continue
 			}
+			write()
 			chain.Vesting = chain.Vesting.Sub(due)
 		}
 		if len(p.account.Tranches) == 0 {
