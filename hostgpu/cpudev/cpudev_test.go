@@ -1,11 +1,13 @@
 package cpudev_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
 
 	"github.com/assaynet/assay/hostgpu/cpudev"
+	"github.com/assaynet/assay/hostgpu/device"
 	"github.com/assaynet/assay/hostgpu/devicetest"
 )
 
@@ -74,4 +76,29 @@ func FuzzScript(f *testing.F) {
 			t.Errorf("got  %q\nwant %q", got, want)
 		}
 	})
+}
+
+// TestConfig: what a machine lacks is refused at once, with its own error.
+func TestConfig(t *testing.T) {
+	if _, err := cpudev.New(cpudev.Config{ISA: "abacus"}); !errors.Is(err, cpudev.ErrISA) {
+		t.Errorf("unknown instruction set: %v", err)
+	}
+	dev, err := cpudev.New(cpudev.Config{Memory: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dev.Close()
+	sp, err := dev.NewSpace(1 << 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := dev.NewSpace(1); !errors.Is(err, device.ErrDeviceMemory) {
+		t.Errorf("more than the memory: %v", err)
+	}
+	if err := sp.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := dev.NewSpace(1 << 20); err != nil {
+		t.Errorf("memory of a closed space is not free: %v", err)
+	}
 }
