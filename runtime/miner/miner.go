@@ -49,6 +49,7 @@ type Miner struct {
 	mu     sync.Mutex
 	epochs map[uint64]*epochState
 	audits map[[2]uint64]openings.Audit // rounds of recent epochs; they do not change
+	missed map[[2]uint64]int64          // rounds unknown to the chain, and the height then
 }
 
 // epochState is one epoch's work: its store, and sessions to compute with.
@@ -88,7 +89,8 @@ func New(cfg Config) (*Miner, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Miner{cfg: cfg, lock: lock, epochs: map[uint64]*epochState{}, audits: map[[2]uint64]openings.Audit{}}
+	m := &Miner{cfg: cfg, lock: lock, epochs: map[uint64]*epochState{}, audits: map[[2]uint64]openings.Audit{},
+		missed: map[[2]uint64]int64{}}
 	m.handler = openings.NewHandler(openings.HandlerConfig{Source: (*source)(m), Served: func(q openings.Request) {
 		m.observe(Event{Kind: EventServed, Epoch: q.Epoch, Units: uint64(len(q.Indexes)), Peer: q.Validator})
 	}})

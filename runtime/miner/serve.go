@@ -12,8 +12,12 @@ import (
 // source serves openings out of the stores.
 type source Miner
 
-// maxAudits bounds the remembered rounds.
-const maxAudits = 64
+// maxAudits bounds the remembered rounds, maxRound the numbers that the chain
+// is asked about; its own bound on further rounds is below it.
+const (
+	maxAudits = 64
+	maxRound  = 31
+)
 
 // Audit asks the chain once a round: claims and draws of a round are fixed.
 func (s *source) Audit(ctx context.Context, epoch, round uint64) (openings.Audit, error) {
@@ -21,20 +25,30 @@ func (s *source) Audit(ctx context.Context, epoch, round uint64) (openings.Audit
 	key := [2]uint64{epoch, round}
 	m.mu.Lock()
 	audit, ok := m.audits[key]
-	known := m.epochs[epoch] != nil
+	// A stranger's numbers must not cost a query each: only of epochs that are
+	// known here, and each number once a height.
+	height := m.height.Load()
+	at, missed := m.missed[key]
+	known := m.epochs[epoch] != nil && round <= maxRound && (!missed || at != height)
 	m.mu.Unlock()
 	if ok {
 		return audit, nil
 	}
-	if !known { // a stranger's number must not cost a query
+	if !known {
 		return openings.Audit{}, openings.ErrUnknown
 	}
 	audit, err := m.cfg.Chain.Audit(ctx, epoch, round)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if errors.Is(err, openings.ErrUnknown) {
+		if len(m.missed) >= maxAudits {
+			clear(m.missed)
+		}
+		m.missed[key] = height
+	}
 	if err != nil {
 		return openings.Audit{}, err
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	if len(m.audits) < maxAudits {
 		m.audits[key] = audit
 	}

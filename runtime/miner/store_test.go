@@ -346,3 +346,31 @@ func BenchmarkOpening(b *testing.B) {
 	}
 	b.ReportMetric(float64(info.Size()*100)/1e6, "MB-leaves@1e8")
 }
+
+// Taking up the store of a claim of 10^8 units in folds of 64: as many leaves,
+// in folds of one.
+func BenchmarkOpenStore(b *testing.B) {
+	const folds = 1_562_500
+	cfg := StoreConfig{Dir: b.TempDir(), Fold: 1, DigestBytes: 32}
+	s, err := OpenStore(cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for f := uint64(0); f < folds; f += 12_500 {
+		if err := s.Append(digestsFrom(f, 12_500)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		s, err := OpenStore(cfg)
+		if err != nil || s.Count() != folds {
+			b.Fatal(s.Count(), err)
+		}
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -113,6 +113,7 @@ func (r *round) judge(ctx context.Context, t *task, units []claimed) {
 		a.fail(ctx, r.event(t, Event{Err: err}))
 		return
 	}
+	judged := make(map[uint64]bool, len(units))
 	for i, u := range units {
 		if isFalse, err := r.isFalse(ctx, work, u, got[i]); err != nil {
 			a.fail(ctx, r.event(t, Event{Index: u.index, Err: err}))
@@ -133,10 +134,15 @@ func (r *round) judge(ctx context.Context, t *task, units []claimed) {
 		if got[i].err == nil {
 			t.keyed = append(t.keyed, commit.Keyed{Claimant: t.claim.Claimant, Index: u.index, Digest: got[i].Keyed})
 		}
-		if at, found := slices.BinarySearch(t.missing, u.index); found {
-			t.missing = slices.Delete(slices.Clone(t.missing), at, at+1)
+		judged[u.index] = true
+	}
+	var missing []uint64
+	for _, x := range t.missing {
+		if !judged[x] {
+			missing = append(missing, x)
 		}
 	}
+	t.missing = missing
 	if len(t.missing) == 0 {
 		a.count.claims.Add(1)
 		a.observe(r.event(t, Event{Kind: EventClaim, Units: t.drawn, OK: t.ok()}))

@@ -35,8 +35,8 @@ type Source interface {
 // HandlerConfig of a Handler.
 type HandlerConfig struct {
 	Source Source
-	// Concurrent bounds the requests that are worked on at once; further ones
-	// are refused as busy. 0: 8.
+	// Concurrent bounds the authorized requests that are served at once;
+	// further ones are refused as busy. 0: 8.
 	Concurrent int
 	// Served is told of every served request; may be nil.
 	Served func(Request)
@@ -44,8 +44,10 @@ type HandlerConfig struct {
 
 // Handler serves Path. It is safe for concurrent use.
 type Handler struct {
-	cfg   HandlerConfig
-	slots chan struct{}
+	cfg     HandlerConfig
+	slots   chan struct{} // one token a request that is served
+	pairing chan struct{} // one token a proof that is verified
+	waiting chan struct{} // one token a request that waits for that, or does it
 
 	mu       sync.Mutex
 	verified map[verifiedKey]sample.Output // of the newest epoch only
@@ -59,6 +61,14 @@ type verifiedKey struct {
 	proof     sample.Proof
 }
 
+// A stranger's request costs at most one pairing check of 2 ms. Two at a time
+// and a bounded queue keep a flood of false proofs off the machine and let
+// honest ones through; a validator's next request needs none.
+const (
+	pairings   = 2
+	maxWaiting = 64
+)
+
 // maxVerified bounds the remembered proofs: 100 validators, several rounds.
 const maxVerified = 1024
 
@@ -67,7 +77,8 @@ func NewHandler(cfg HandlerConfig) *Handler {
 	if cfg.Concurrent <= 0 {
 		cfg.Concurrent = 8
 	}
-	return &Handler{cfg: cfg, slots: make(chan struct{}, cfg.Concurrent), verified: map[verifiedKey]sample.Output{}}
+	return &Handler{cfg: cfg, slots: make(chan struct{}, cfg.Concurrent), pairing: make(chan struct{}, pairings),
+		waiting: make(chan struct{}, maxWaiting), verified: map[verifiedKey]sample.Output{}}
 }
 
 // ServeHTTP answers one request with openings or with an Error as JSON.
@@ -103,15 +114,15 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) ([][]byte, *Erro
 	if err := json.Unmarshal(raw, &q); err != nil {
 		return nil, refusal(CodeBadRequest, "%v", err)
 	}
+	audit, refused := h.authorize(r.Context(), q)
+	if refused != nil {
+		return nil, refused
+	}
 	select {
 	case h.slots <- struct{}{}:
 		defer func() { <-h.slots }()
 	default:
 		return nil, refusal(CodeBusy, "%d requests are being served", h.cfg.Concurrent)
-	}
-	audit, refused := h.authorize(r.Context(), q)
-	if refused != nil {
-		return nil, refused
 	}
 	opened, err := h.cfg.Source.Open(r.Context(), audit.Claim, q.Indexes)
 	if err != nil {
@@ -145,9 +156,9 @@ func (h *Handler) authorize(ctx context.Context, q Request) (Audit, *Error) {
 	if !ok {
 		return Audit{}, refusal(CodeNoSeat, "%x does not draw in this round", q.Validator)
 	}
-	out, err := h.output(q, audit.Round, seat)
-	if err != nil {
-		return Audit{}, refusal(CodeBadProof, "%v", err)
+	out, refused := h.output(ctx, q, audit.Round, seat)
+	if refused != nil {
+		return Audit{}, refused
 	}
 	draw := audit.Round.Draw(q.Validator, q.Claimant, audit.Claim.Count, audit.Units)
 	if err := draw.Contains(out, q.Indexes); err != nil {
@@ -157,7 +168,7 @@ func (h *Handler) authorize(ctx context.Context, q Request) (Audit, *Error) {
 }
 
 // output verifies a proof, once for each validator and round.
-func (h *Handler) output(q Request, round sample.Round, seat sample.Seat) (sample.Output, error) {
+func (h *Handler) output(ctx context.Context, q Request, round sample.Round, seat sample.Seat) (sample.Output, *Error) {
 	key := verifiedKey{q.Round, round.ClaimsRoot, string(q.Validator), q.Proof}
 	h.mu.Lock()
 	out, known := h.verified[key]
@@ -166,9 +177,21 @@ func (h *Handler) output(q Request, round sample.Round, seat sample.Seat) (sampl
 	if known {
 		return out, nil
 	}
+	select {
+	case h.waiting <- struct{}{}:
+		defer func() { <-h.waiting }()
+	default:
+		return sample.Output{}, refusal(CodeBusy, "%d proofs wait for verification", maxWaiting)
+	}
+	select {
+	case h.pairing <- struct{}{}:
+		defer func() { <-h.pairing }()
+	case <-ctx.Done():
+		return sample.Output{}, refusal(CodeBusy, "the request ended before its proof was verified")
+	}
 	out, err := seat.Key.Verify(round.Input(), q.Proof)
 	if err != nil {
-		return sample.Output{}, err
+		return sample.Output{}, refusal(CodeBadProof, "%v", err)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
