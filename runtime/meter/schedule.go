@@ -51,8 +51,8 @@ func DefaultSchedule() *Schedule {
 	s := &Schedule{
 		Function:    4,
 		PerSlots:    4,
-		MemoryByte:  2,
-		MemoryPage:  16 * 8192,
+		MemoryByte:  4,
+		MemoryPage:  16 * 16384,
 		TableItem:   16 * 4,
 		DataByte:    4,
 		ElementItem: 16 * 8,
@@ -70,7 +70,7 @@ func DefaultSchedule() *Schedule {
 		s.Misc[i] = 4 // saturating conversions
 	}
 	for i := 8; i < len(s.Misc); i++ {
-		s.Misc[i] = 20 // bulk operations leave compiled code
+		s.Misc[i] = 40 // bulk operations leave compiled code
 	}
 	s.set(0, wasmbin.OpNop, wasmbin.OpBlock, wasmbin.OpElse, wasmbin.OpEnd, wasmbin.OpDrop)
 	s.set(2, wasmbin.OpBr, wasmbin.OpBrIf, wasmbin.OpIf, wasmbin.OpReturn)
@@ -78,18 +78,18 @@ func DefaultSchedule() *Schedule {
 	s.set(8, wasmbin.OpBrTable)
 	s.set(12, wasmbin.OpCallIndirect)
 	s.set(4, wasmbin.OpTableGet, wasmbin.OpTableSet, wasmbin.OpRefFunc)
-	s.set(100, wasmbin.OpMemoryGrow)
+	s.set(400, wasmbin.OpMemoryGrow)
 	s.span(0x28, 0x3E, 2)     // loads and stores
 	s.span(0x6D, 0x70, 12)    // i32 division and remainder
 	s.span(0x7F, 0x82, 16)    // i64 division and remainder
-	s.span(0x6C, 0x6C, 2)     // multiplication
-	s.span(0x7E, 0x7E, 2)     //
+	s.span(0x6C, 0x6C, 3)     // multiplication
+	s.span(0x7E, 0x7E, 3)     //
 	s.span(0x5B, 0x66, 2)     // float comparisons
 	s.span(0x8B, 0xA6, 4)     // float arithmetic, canonicalization included
 	s.span(0x91, 0x91, 14)    // f32.sqrt
-	s.span(0x95, 0x95, 10)    // f32.div
-	s.span(0x9F, 0x9F, 16)    // f64.sqrt
-	s.span(0xA3, 0xA3, 12)    // f64.div
+	s.span(0x95, 0x95, 16)    // f32.div
+	s.span(0x9F, 0x9F, 20)    // f64.sqrt
+	s.span(0xA3, 0xA3, 18)    // f64.div
 	s.span(0xA8, 0xBB, 4)     // conversions
 	s.span(0xAC, 0xAD, 1)     // i64.extend_i32
 	s.span(0xFD00, 0xFD0B, 3) // vector loads and stores
@@ -99,6 +99,7 @@ func DefaultSchedule() *Schedule {
 			s.span(op, op, 6)
 		}
 	}
+	s.set(3, wasmbin.OpShuffle)
 	s.span(0xFDE3, 0xFDE3, 24) // f32x4.sqrt
 	s.span(0xFDE7, 0xFDE7, 20) // f32x4.div
 	s.span(0xFDEF, 0xFDEF, 32) // f64x2.sqrt

@@ -269,3 +269,10 @@ func initMisc() {
 	setSpecial(t, OpTableFill, immTable)
 	t[8].memory, t[10].memory, t[11].memory = true, true, true
 }
+
+// Signature returns the operand types of op and its result type (0 for none);
+// fixed is false if they depend on immediates or on the stack.
+func (op Op) Signature() (in []ValType, out ValType, fixed bool) {
+	i := op.info()
+	return i.in, i.out, i.ok && i.fixed
+}
