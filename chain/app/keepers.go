@@ -9,7 +9,6 @@ import (
 
 	"github.com/cosmos/cosmos-sdk/codec/address"
 	"github.com/cosmos/cosmos-sdk/runtime"
-	sdk "github.com/cosmos/cosmos-sdk/types"
 	authkeeper "github.com/cosmos/cosmos-sdk/x/auth/keeper"
 	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
 	authzkeeper "github.com/cosmos/cosmos-sdk/x/authz/keeper"
@@ -117,12 +116,9 @@ func newKeepers(app *App, cfg Config, deps Deps) keepers {
 		Codec: codec, Store: store(worktypes.StoreKey), Addresses: k.Accounts.AddressCodec(), Accounts: k.Accounts,
 		Bank: k.Bank, Epochs: epochSource{k.Sprint}, Miners: powerSource{k.Power}, Authority: k.authority,
 	})
-	// Double signing forfeits what is still vesting; nobody is paid for pointing at it.
-	sprint := k.Sprint
-	k.Power.OnTombstone(func(ctx context.Context, operator sdk.AccAddress) error {
-		_, _, err := sprint.Forfeit(ctx, operator, nil, 0)
-		return err
-	})
+	// Double signing forfeits what is still vesting and the claim that is not settled; nobody is
+	// paid for pointing at it.
+	k.Power.OnTombstone(k.Sprint.Expel)
 
 	// Without a staking module there is no community pool: cancelled proposals burn their
 	// charge, and the distribution keeper stays nil.

@@ -23,7 +23,7 @@ func DefaultParams() Params {
 	return Params{
 		ReportDelay:        2,
 		MaxQueue:           256,
-		MaxReports:         16,
+		MaxReports:         32,
 		MaxRounds:          2,
 		CoverageBps:        6_667,
 		ExtraDraw:          1_000,
