@@ -174,6 +174,7 @@ func (r *round) vote(ctx context.Context) error {
 		keyed = append(keyed, t.keyed...)
 	}
 	v := Verdict{Epoch: r.e.Number, Round: r.e.Round, Proof: r.proof, Bitmap: bitmap, KeyedRoot: commit.KeyedRoot(keyed)}
+	again := int64(0) // height to send at; an accepted message gets two blocks to land
 	for ctx.Err() == nil && a.height.Load()+1 < r.e.AuditEnd+2 {
 		h := a.height.Load()
 		voted, err := a.cfg.Chain.Voted(ctx, r.e.Number, r.e.Round)
@@ -182,8 +183,10 @@ func (r *round) vote(ctx context.Context) error {
 			a.observe(Event{Kind: EventVerdict, Epoch: r.e.Number, Round: r.e.Round, Claims: len(r.okTasks()), Units: len(keyed)})
 			return nil
 		}
-		if err == nil && h+1 < r.e.AuditEnd {
-			err = a.cfg.Chain.SendVerdict(ctx, v)
+		if err == nil && h >= again && h+1 < r.e.AuditEnd {
+			if err = a.cfg.Chain.SendVerdict(ctx, v); err == nil {
+				again = h + 2
+			}
 		}
 		if err != nil {
 			a.fail(ctx, Event{Epoch: r.e.Number, Round: r.e.Round, Err: fmt.Errorf("verdict: %w", err)})
