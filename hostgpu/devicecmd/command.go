@@ -41,12 +41,14 @@ type options struct {
 	output  string
 	process bool
 	threads int
+	memory  int64
 }
 
 func (o *options) register(cmd *cobra.Command, all string) {
 	cmd.Flags().StringVar(&o.device, "device", all, "device to use: all, auto, or a name that list shows")
 	cmd.Flags().BoolVar(&o.process, "process", false, "run the device in a process of its own")
 	cmd.Flags().IntVar(&o.threads, "threads", 0, "threads of the processor device; 0 is all")
+	cmd.Flags().Int64Var(&o.memory, "memory", 0, "most bytes that tensors may take; 0 is what the device has")
 	o.registerOutput(cmd)
 }
 
@@ -75,7 +77,7 @@ func (o *options) names() []string {
 
 // config makes the configuration of Open; cmd is a sibling of "serve".
 func (o *options) config(cmd *cobra.Command) devices.Config {
-	cfg := devices.Config{Threads: o.threads}
+	cfg := devices.Config{Threads: o.threads, MemoryBytes: o.memory}
 	if o.process {
 		path := strings.Fields(cmd.Parent().CommandPath())
 		cfg.Process = &devices.Process{Args: append(path[1:], "serve"), Stderr: cmd.ErrOrStderr()}
@@ -325,7 +327,7 @@ func serveCommand() *cobra.Command {
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return devices.Serve(o.device, devices.Config{Threads: o.threads})
+			return devices.Serve(o.device, devices.Config{Threads: o.threads, MemoryBytes: o.memory})
 		},
 	}
 	o.register(cmd, devices.Auto)

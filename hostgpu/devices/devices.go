@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/assaynet/assay/hostgpu/cpudev"
@@ -33,7 +34,7 @@ type Config struct {
 // Process says how to start this program as a device process.
 type Process struct {
 	Path   string   // executable; empty is this one
-	Args   []string // the command that calls Serve; "--device NAME" is added
+	Args   []string // the command that calls Serve; ServeFlags are added
 	Stderr io.Writer
 }
 
@@ -98,7 +99,7 @@ func Open(name string, cfg Config) (device.Device, error) {
 		return nil, err
 	}
 	if cfg.Process != nil {
-		return openProcess(m.name, *cfg.Process)
+		return openProcess(m.name, cfg)
 	}
 	b, err := m.make(cfg)
 	if err != nil {
@@ -107,7 +108,14 @@ func Open(name string, cfg Config) (device.Device, error) {
 	return device.New(b), nil
 }
 
-func openProcess(name string, p Process) (device.Device, error) {
+// ServeFlags are the flags that the serving command must know, with what this
+// configuration says of the device.
+func (c Config) ServeFlags(name string) []string {
+	return []string{"--device", name, "--threads", strconv.Itoa(c.Threads), "--memory", strconv.FormatInt(c.MemoryBytes, 10)}
+}
+
+func openProcess(name string, cfg Config) (device.Device, error) {
+	p := *cfg.Process
 	if p.Path == "" {
 		exe, err := os.Executable()
 		if err != nil {
@@ -115,7 +123,7 @@ func openProcess(name string, p Process) (device.Device, error) {
 		}
 		p.Path = exe
 	}
-	args := append(append([]string{}, p.Args...), "--device", name)
+	args := append(append([]string{}, p.Args...), cfg.ServeFlags(name)...)
 	return plugin.New(plugin.Config{Path: p.Path, Args: args, Stderr: p.Stderr})
 }
 

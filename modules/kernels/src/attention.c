@@ -91,10 +91,7 @@ static i32 scores(const scales *ks, u32 n, u32 c1, i32 base) {
 			top = wasm_i32x4_max(top, x);
 			wasm_v128_store(score + i, x);
 		}
-		for (u32 l = 0; l < 4; l++) {
-			i32 t = ((i32 *)&top)[l];
-			best = t > best ? t : best;
-		}
+		best = hmax_i32(top);
 	}
 	for (; i < n; i++) {
 		i32 t = shr_sat((i64)score[i] * cmul(c1, km[i]), ke[i] + base);
@@ -239,8 +236,10 @@ INLINE void columns16(const i8 *v, u32 stride, u32 run, i32 *lo, i32 *hi) {
 
 // accumulate sets sum_lo and sum_hi to the sums of weight·v over n keys.
 static void accumulate(const i8 *v, u32 stride, u32 d, u32 n) {
-	__builtin_memset(sum_lo, 0, d * sizeof(i32));
-	__builtin_memset(sum_hi, 0, d * sizeof(i32));
+	for (u32 j = 0; j < d; j += 4) {
+		wasm_v128_store(sum_lo + j, wasm_i32x4_const_splat(0));
+		wasm_v128_store(sum_hi + j, wasm_i32x4_const_splat(0));
+	}
 	for (u32 k0 = 0; k0 < n; k0 += RUN, v += RUN * stride) {
 		u32 run = min_u32(RUN, n - k0), j = 0;
 		spread_weights(weight + k0, run);
@@ -275,7 +274,14 @@ typedef struct {
 } span;
 
 static void load_values(const scale *vs, u32 n, u32 stride) {
-	for (u32 i = 0; i < n; i++) {
+	u32 i = 0;
+	for (; i + 4 <= n; i += 4) {
+		vscales x = vscales_load(vs + i * stride, stride);
+		v128_t mu = wasm_u32x4_shr(wasm_i32x4_add(x.m, wasm_i32x4_const_splat(1 << 14)), 15);
+		wasm_v128_store(vmu + i, wasm_u32x4_min(mu, wasm_i32x4_const_splat(65535)));
+		wasm_v128_store(ve + i, x.e);
+	}
+	for (; i < n; i++) {
 		scale x = scale_load(vs + i * stride);
 		u32 mu = (x.m + (1u << 14)) >> 15;
 		vmu[i] = mu < 65535 ? mu : 65535;
@@ -283,11 +289,27 @@ static void load_values(const scale *vs, u32 n, u32 stride) {
 	}
 }
 
+// set_vpow covers whole vectors; what lies behind n is never used.
 static void set_vpow(u32 n, i32 eps) {
-	for (u32 i = 0; i < n; i++) {
-		u32 delta = (u32)(ve[i] - eps);
-		vpow[i] = delta <= 15 ? 1u << (15 - delta) : 0;
+	v128_t least = wasm_i32x4_splat(eps), most = wasm_i32x4_const_splat(15);
+	for (u32 i = 0; i < n; i += 4) {
+		v128_t delta = wasm_i32x4_sub(wasm_v128_load(ve + i), least);
+		v128_t in = wasm_u32x4_le(delta, most);
+		wasm_v128_store(vpow + i, wasm_v128_and(pow2(wasm_v128_and(wasm_i32x4_sub(most, delta), most)), in));
 	}
+}
+
+// least is the smallest exponent of values [from, to), or eps.
+static i32 least(u32 from, u32 to, i32 eps) {
+	for (; from < to && (from & 3); from++)
+		eps = ve[from] < eps ? ve[from] : eps;
+	v128_t v = wasm_i32x4_splat(eps);
+	for (; from + 4 <= to; from += 4)
+		v = wasm_i32x4_min(v, wasm_v128_load(ve + from));
+	eps = hmin_i32(v);
+	for (; from < to; from++)
+		eps = ve[from] < eps ? ve[from] : eps;
+	return eps;
 }
 
 // shape of a call, as far as the row loop needs it.
@@ -302,7 +324,10 @@ typedef struct {
 
 static void attend(const heads *a, const span *s, u32 row, u32 head, u32 visible, i32 eps) {
 	const i8 *q = a->q + row * a->c + head * a->d;
-	for (u32 j = 0; j < a->d; j++)
+	u32 j = 0;
+	for (; j + 8 <= a->d; j += 8)
+		wasm_v128_store(query + j, wasm_i16x8_load8x8(q + j));
+	for (; j < a->d; j++)
 		query[j] = q[j];
 	scale qs = scale_load(a->qs + row * a->h + head);
 	dots(s->k, s->stride, a->d, visible);
@@ -310,7 +335,7 @@ static void attend(const heads *a, const span *s, u32 row, u32 head, u32 visible
 	u32 total = weights(visible, top);
 	accumulate(s->v, s->stride, a->d, visible);
 	i32 *dst = a->dst + row * a->c + head * a->d;
-	for (u32 j = 0; j < a->d; j++)
+	for (j = 0; j < a->d; j++)
 		dst[j] = shr_sat(divide((i64)sum_hi[j] * 256 + sum_lo[j], total), 24 + eps - a->eout);
 }
 
@@ -331,8 +356,8 @@ EXPORT(attention) void attention(i32 *dst, const i8 *q, const scale *qs, const i
 			for (u32 i = 0; i < seg; i++) {
 				u32 visible = kseg - seg + i + 1;
 				i32 before = eps;
-				for (; seen < visible; seen++)
-					eps = ve[seen] < eps ? ve[seen] : eps;
+				eps = least(seen, visible, eps);
+				seen = visible;
 				// δ of a key changes only with the least exponent seen.
 				if (eps != before)
 					set_vpow(kseg, eps);

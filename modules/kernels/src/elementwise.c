@@ -16,17 +16,17 @@ EXPORT(add_row) void add_row(i32 *dst, const i32 *a, const i32 *row, u32 m, u32 
 		add_n(dst + i * k, a + i * k, row, k);
 }
 
-EXPORT(copy) void copy(u8 *dst, const u8 *src, u32 n) { __builtin_memcpy(dst, src, n); }
+EXPORT(copy) void copy(u8 *dst, const u8 *src, u32 n) { copy_bytes(dst, src, n); }
 
 // slice copies n bytes from each row of `stride` bytes.
 EXPORT(slice) void slice(u8 *dst, const u8 *src, u32 m, u32 n, u32 stride) {
 	for (u32 i = 0; i < m; i++)
-		__builtin_memcpy(dst + i * n, src + i * stride, n);
+		copy_bytes(dst + i * n, src + i * stride, n);
 }
 
 EXPORT(gather) void gather(u8 *dst, const u8 *src, const i32 *ids, u32 m, u32 rows, u32 rowbytes) {
 	for (u32 i = 0; i < m; i++)
-		__builtin_memcpy(dst + i * rowbytes, src + (u32)clamp_i32(ids[i], 0, (i32)rows - 1) * rowbytes, rowbytes);
+		copy_bytes(dst + i * rowbytes, src + (u32)clamp_i32(ids[i], 0, (i32)rows - 1) * rowbytes, rowbytes);
 }
 
 EXPORT(embed) void embed(i32 *dst, const i8 *table, const scale *sc, const i32 *ids, u32 m, u32 v, u32 k, i32 frac) {

@@ -89,8 +89,19 @@ INLINE u32 hmax_u32(v128_t x) {
 	return a > c ? a : c;
 }
 
+INLINE i32 hmin_i32(v128_t x) {
+	x = wasm_i32x4_min(x, wasm_i64x2_shuffle(x, x, 1, 1));
+	i32 a = wasm_i32x4_extract_lane(x, 0), b = wasm_i32x4_extract_lane(x, 1);
+	return a < b ? a : b;
+}
+
+INLINE i32 hmax_i32(v128_t x) {
+	x = wasm_i32x4_max(x, wasm_i64x2_shuffle(x, x, 1, 1));
+	i32 a = wasm_i32x4_extract_lane(x, 0), b = wasm_i32x4_extract_lane(x, 1);
+	return a > b ? a : b;
+}
+
 INLINE u32 abs_u32(i32 x) { return x < 0 ? 0u - (u32)x : (u32)x; }
-INLINE v128_t vload_u32(const void *p) { return wasm_v128_load(p); }
 
 // max_abs is the largest |x| of a row.
 INLINE u32 max_abs(const i32 *x, u32 n) {
@@ -102,6 +113,15 @@ INLINE u32 max_abs(const i32 *x, u32 n) {
 	for (; i < n; i++)
 		a = a > abs_u32(x[i]) ? a : abs_u32(x[i]);
 	return a;
+}
+
+// pow2 is 2^k in each 32-bit lane for k in [0, 31].
+INLINE v128_t pow2(v128_t k) {
+	v128_t all = wasm_i8x16_swizzle(k, wasm_i8x16_const(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12));
+	v128_t bit = wasm_i8x16_swizzle(wasm_i8x16_const(1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0),
+	                                wasm_v128_and(all, wasm_i8x16_const_splat(7)));
+	v128_t byte = wasm_v128_and(all, wasm_i8x16_const_splat(24));
+	return wasm_v128_and(bit, wasm_i8x16_eq(byte, wasm_i32x4_const_splat(0x18100800)));
 }
 
 // root is NROOT of the spec: √x ≈ r·2^-u.

@@ -160,7 +160,7 @@ NOINLINE static void vector(u32 i, const i8 *b, u32 k, u32 nb, u32 kb, u32 first
 static void epilogue(const gemm_out *o, u32 i0, u32 mb, u32 j0, u32 nb, u32 k) {
 	if (!o->arow) {
 		for (u32 i = 0; i < mb; i++)
-			__builtin_memcpy(o->dst + (i0 + i) * o->n + j0, acc + i * GEMM_NB, nb * sizeof(i32));
+			copy_bytes(o->dst + (i0 + i) * o->n + j0, acc + i * GEMM_NB, nb * sizeof(i32));
 		return;
 	}
 	static u32 cm[GEMM_NB];

@@ -31,5 +31,19 @@ INLINE u32 min_u32(u32 a, u32 b) { return a < b ? a : b; }
 // Unaligned-safe little-endian loads (Wasm is little-endian by definition).
 typedef u32 __attribute__((aligned(1), may_alias)) u32_u;
 
+// copy_bytes copies short rows inline: a bulk copy is a call into the engine.
+INLINE void copy_bytes(void *dst, const void *src, u32 n) {
+	if (n > 512) {
+		__builtin_memcpy(dst, src, n);
+		return;
+	}
+	u8 *d = dst;
+	const u8 *s = src;
+	for (; n >= 16; n -= 16, d += 16, s += 16)
+		wasm_v128_store(d, wasm_v128_load(s));
+	for (; n; n--)
+		*d++ = *s++;
+}
+
 // 64-byte staging and packing buffers live in .bss and are shared between
 // kernels: an instance runs one kernel at a time.

@@ -1,5 +1,5 @@
 #pragma once
-#include "kernels.h"
+#include "fixed.h"
 
 enum { SCALES_MAX = 65536 };
 
@@ -18,6 +18,22 @@ typedef struct {
 // the integer can grow by; where the exponents differ by more, pow is not set
 // and scales_shift refuses.
 void scales_load(scales *s, const scale *p, u32 n, u32 stride, u32 headroom);
+
+// vscales is four loaded scales; zero marks those that are 0.
+typedef struct { v128_t m, e, zero; } vscales;
+
+INLINE vscales vscales_load(const scale *p, u32 stride) {
+	v128_t a = wasm_v128_load64_zero(p), b = wasm_v128_load64_zero(p + 2 * stride);
+	a = wasm_v128_load64_lane(p + stride, a, 1);
+	b = wasm_v128_load64_lane(p + 3 * stride, b, 1);
+	vscales s;
+	s.m = wasm_v128_and(wasm_i32x4_shuffle(a, b, 0, 2, 4, 6), wasm_i32x4_const_splat(0x7FFFFFFF));
+	s.e = wasm_i32x4_shuffle(a, b, 1, 3, 5, 7);
+	s.e = wasm_i32x4_max(wasm_i32x4_min(s.e, wasm_i32x4_const_splat(SCALE_EXP)), wasm_i32x4_const_splat(-SCALE_EXP));
+	s.zero = wasm_i32x4_eq(s.m, wasm_i32x4_const_splat(0));
+	s.e = wasm_v128_bitselect(wasm_i32x4_const_splat(SCALE_EXP), s.e, s.zero);
+	return s;
+}
 
 // scales_shift says whether every scale's shift e + base is in [0, 62], with
 // pow set, so that the vector path is exact; the shift is then emax + base.

@@ -14,15 +14,6 @@ static i32 silu_one(i32 x, i32 y) {
 	return shr_sat(g * y, 16);
 }
 
-// pow2 is 2^k in each 32-bit lane for k in [0, 31].
-INLINE v128_t pow2(v128_t k) {
-	v128_t all = wasm_i8x16_swizzle(k, wasm_i8x16_const(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12));
-	v128_t bit = wasm_i8x16_swizzle(wasm_i8x16_const(1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0),
-	                                wasm_v128_and(all, wasm_i8x16_const_splat(7)));
-	v128_t byte = wasm_v128_and(all, wasm_i8x16_const_splat(24));
-	return wasm_v128_and(bit, wasm_i8x16_eq(byte, wasm_i32x4_const_splat(0x18100800)));
-}
-
 // sigma2 divides in double precision: numerator and denominator are below 2^26,
 // so the quotient's error, below 2^-28, is smaller than its distance from the
 // next half (2^-26 or more, if not 0): the floor is that of the exact quotient.
