@@ -7,7 +7,7 @@ export GOFLAGS CGO_CFLAGS
 
 BIN     := build/assay
 # ./... skips testdata, so its Go packages are named.
-TESTDATA_PKGS := ./testdata/imports ./testdata/ledger
+TESTDATA_PKGS := ./testdata/imports ./testdata/ledger ./testdata/bench
 PKGS    := ./... $(TESTDATA_PKGS)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0

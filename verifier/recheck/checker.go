@@ -3,6 +3,7 @@ package recheck
 import (
 	"container/list"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"sync"
@@ -19,6 +20,9 @@ type Config struct {
 	// Idle bounds the set-up instances kept between calls; each holds its
 	// weights on the device. 0: 4.
 	Idle int
+	// Modules bounds the compiled modules kept between calls: compiling one
+	// takes seconds. 0: 4.
+	Modules int
 }
 
 // Checker re-executes. It is safe for concurrent use; each call in progress
@@ -28,7 +32,8 @@ type Checker struct {
 
 	mu     sync.Mutex
 	idle   map[[32]byte][]*list.Element
-	recent *list.List // of *slot, the most recently used in front
+	recent *list.List        // of *slot, the most recently used in front
+	held   []*sandbox.Module // the most recently used last
 	closed bool
 }
 
@@ -41,6 +46,9 @@ type slot struct {
 func New(cfg Config) *Checker {
 	if cfg.Idle <= 0 {
 		cfg.Idle = 4
+	}
+	if cfg.Modules <= 0 {
+		cfg.Modules = 4
 	}
 	return &Checker{cfg: cfg, idle: map[[32]byte][]*list.Element{}, recent: list.New()}
 }
@@ -56,7 +64,7 @@ func (c *Checker) Unit(ctx context.Context, w Work, index uint64) (commit.Digest
 }
 
 func (c *Checker) fresh(ctx context.Context, w Work, index uint64, key *[32]byte) (sandbox.Unit, error) {
-	s, err := Open(ctx, c.cfg.Runtime, c.cfg.Device, w)
+	s, err := c.open(ctx, w)
 	if err != nil {
 		return sandbox.Unit{}, err
 	}
@@ -108,11 +116,56 @@ func (c *Checker) take(ctx context.Context, w Work) (*slot, error) {
 		return s, nil
 	}
 	c.mu.Unlock()
-	session, err := Open(ctx, c.cfg.Runtime, c.cfg.Device, w)
+	session, err := c.open(ctx, w)
 	if err != nil {
 		return nil, err
 	}
 	return &slot{key, session}, nil
+}
+
+// open sets up an instance and keeps its module compiled.
+func (c *Checker) open(ctx context.Context, w Work) (*Session, error) {
+	if err := c.hold(w.ModuleHash, w.Wasm); err != nil {
+		return nil, err
+	}
+	return Open(ctx, c.cfg.Runtime, c.cfg.Device, w)
+}
+
+// hold admits a module, or marks it as used again, and lets go of the least
+// recently used one above the bound.
+func (c *Checker) hold(hash [32]byte, wasm []byte) error {
+	c.mu.Lock()
+	for i, m := range c.held {
+		if m.Hash() == hash {
+			c.held = append(append(c.held[:i:i], c.held[i+1:]...), m)
+			c.mu.Unlock()
+			return nil
+		}
+	}
+	c.mu.Unlock()
+	if sha256.Sum256(wasm) != hash {
+		return fmt.Errorf("%w: %x", ErrModule, hash)
+	}
+	m, err := c.cfg.Runtime.Admit(wasm)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	var drop *sandbox.Module
+	switch {
+	case c.closed:
+		drop = m
+	default:
+		c.held = append(c.held, m) // twice at worst, if two came at once: each is closed once
+		if len(c.held) > c.cfg.Modules {
+			drop, c.held = c.held[0], c.held[1:]
+		}
+	}
+	c.mu.Unlock()
+	if drop != nil {
+		drop.Close()
+	}
+	return nil
 }
 
 // remove takes an element out of both structures. The caller holds the lock.
@@ -153,7 +206,7 @@ func (c *Checker) give(s *slot) error {
 	return nil
 }
 
-// Close frees all idle instances; those in use are freed when their calls end.
+// Close frees all idle instances and modules; those in use are freed when their calls end.
 func (c *Checker) Close() error {
 	c.mu.Lock()
 	c.closed = true
@@ -161,7 +214,12 @@ func (c *Checker) Close() error {
 	for c.recent.Len() > 0 {
 		all = append(all, c.remove(c.recent.Back()))
 	}
+	held := c.held
+	c.held = nil
 	c.mu.Unlock()
+	for _, m := range held {
+		m.Close()
+	}
 	var errs []error
 	for _, s := range all {
 		errs = append(errs, s.session.Close())

@@ -79,6 +79,9 @@ func same(field string, said, got [32]byte) error {
 
 // run generates, or checks known tokens, and digests what is emitted.
 func (c *Checker) run(ctx context.Context, a Answer, want uint32) (out sandbox.Outcome, digest [32]byte, emitted uint32, err error) {
+	if err := c.hold(a.Request.Module, a.Wasm); err != nil {
+		return out, digest, 0, err
+	}
 	module, err := c.cfg.Runtime.Admit(a.Wasm)
 	if err != nil {
 		return out, digest, 0, err

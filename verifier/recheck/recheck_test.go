@@ -175,17 +175,20 @@ func TestCache(t *testing.T) {
 		}
 		c.mu.Unlock()
 	}
+	if len(c.held) == 0 || len(c.held) > 4 {
+		t.Errorf("%d modules held, bound 4", len(c.held))
+	}
 	if err := c.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if c.recent.Len() != 0 || len(c.idle) != 0 {
+	if c.recent.Len() != 0 || len(c.idle) != 0 || len(c.held) != 0 {
 		t.Error("instances left after Close")
 	}
 	if _, err := c.Units(t.Context(), workOf(t, catalog.TransformerPow, 1), []uint64{0}, nil); err != nil {
 		t.Errorf("after Close a call still works, unkept: %v", err)
 	}
-	if c.recent.Len() != 0 {
-		t.Error("kept an instance after Close")
+	if c.recent.Len() != 0 || len(c.held) != 0 {
+		t.Error("kept an instance or module after Close")
 	}
 }
 
