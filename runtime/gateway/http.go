@@ -1,0 +1,86 @@
+package gateway
+
+import (
+	_ "embed"
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
+
+	"github.com/assaynet/assay/runtime/abi"
+)
+
+//go:embed page.html
+var page []byte
+
+func (s *Server) servePage(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", "default-src 'self' 'unsafe-inline'; connect-src 'self' ws: wss:")
+	_, _ = w.Write(page)
+}
+
+// Info is what GET /assay/v1/info answers: enough to build a request.
+type Info struct {
+	ChainID   string      `json:"chain_id"`
+	ABI       int         `json:"abi"`
+	Epoch     uint64      `json:"epoch"`
+	Miner     string      `json:"miner"` // address bytes, hexadecimal
+	PublicKey string      `json:"public_key"`
+	Offers    []OfferInfo `json:"offers"`
+}
+
+// OfferInfo is an Offer with its hashes in hexadecimal.
+type OfferInfo struct {
+	Offer
+	Module string `json:"module"`
+	Model  string `json:"model"`
+}
+
+func (s *Server) serveInfo(w http.ResponseWriter, _ *http.Request) {
+	info := Info{
+		ChainID: s.cfg.Network.ChainID(), ABI: abi.Version, Epoch: s.cfg.Network.Epoch(),
+		Miner:     hex.EncodeToString(s.cfg.Signer.Address()),
+		PublicKey: hex.EncodeToString(s.cfg.Signer.PublicKey()),
+		Offers:    []OfferInfo{},
+	}
+	for _, o := range s.cfg.Engine.Offers() {
+		info.Offers = append(info.Offers, OfferInfo{Offer: o, Module: hex.EncodeToString(o.Module[:]), Model: hex.EncodeToString(o.Model[:])})
+	}
+	writeJSON(w, http.StatusOK, info)
+}
+
+func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request) {
+	st, err := s.cfg.Network.Status(r.Context())
+	if err != nil {
+		s.log.Error("status", "err", err)
+		writeError(w, &RefusedError{Code: CodeInternal, Message: "the node did not answer"})
+		return
+	}
+	writeJSON(w, http.StatusOK, st)
+}
+
+func writeJSON(w http.ResponseWriter, code int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+// httpStatus of each refusal.
+var httpStatus = map[Code]int{
+	CodeBadFrame:      http.StatusBadRequest,
+	CodeFrameTooLarge: http.StatusRequestEntityTooLarge,
+	CodeBadRequest:    http.StatusBadRequest,
+	CodePromptTooLong: http.StatusRequestEntityTooLarge,
+	CodeUnknownModel:  http.StatusNotFound,
+	CodePayment:       http.StatusPaymentRequired,
+	CodeBusy:          http.StatusServiceUnavailable,
+	CodeInternal:      http.StatusInternalServerError,
+}
+
+// writeError answers in the form that OpenAI clients understand.
+func writeError(w http.ResponseWriter, r *RefusedError) {
+	status, ok := httpStatus[r.Code]
+	if !ok {
+		status = http.StatusInternalServerError
+	}
+	writeJSON(w, status, map[string]any{"error": map[string]any{"message": r.Message, "type": "invalid_request_error", "code": r.Code}})
+}

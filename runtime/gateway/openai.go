@@ -1,0 +1,248 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+
+	"lukechampine.com/blake3"
+
+	"github.com/assaynet/assay/runtime/abi"
+	"github.com/assaynet/assay/verifier/commit"
+)
+
+// completionRequest is the part of OpenAI's completions call that is served.
+// Numbers that shape sampling are decimal here and become fixed point: the
+// conversion is this endpoint's, the receipt binds the fixed-point values.
+type completionRequest struct {
+	Model       string   `json:"model"`
+	Prompt      string   `json:"prompt"`
+	MaxTokens   uint32   `json:"max_tokens"`
+	Temperature *float64 `json:"temperature"`
+	TopP        *float64 `json:"top_p"`
+	Seed        *int64   `json:"seed"`
+	Stream      bool     `json:"stream"`
+}
+
+type completionChoice struct {
+	Index        int     `json:"index"`
+	Text         string  `json:"text"`
+	FinishReason *string `json:"finish_reason"`
+}
+
+type completionUsage struct {
+	PromptTokens     uint32 `json:"prompt_tokens"`
+	CompletionTokens uint32 `json:"completion_tokens"`
+	TotalTokens      uint32 `json:"total_tokens"`
+}
+
+// completion is an answer or one chunk of a stream. Assay is an extension: the
+// request as it was run and its signed receipt, in the last chunk.
+type completion struct {
+	ID      string             `json:"id"`
+	Object  string             `json:"object"`
+	Model   string             `json:"model"`
+	Choices []completionChoice `json:"choices"`
+	Usage   *completionUsage   `json:"usage,omitempty"`
+	Assay   *completionProof   `json:"assay,omitempty"`
+}
+
+type completionProof struct {
+	Request   string `json:"request"` // base64, canonical bytes
+	Receipt   string `json:"receipt"`
+	Signature string `json:"signature"`
+	PublicKey string `json:"public_key"`
+}
+
+func (s *Server) serveModels(w http.ResponseWriter, _ *http.Request) {
+	type model struct {
+		ID     string `json:"id"`
+		Object string `json:"object"`
+	}
+	data := []model{}
+	for _, o := range s.cfg.Engine.Offers() {
+		data = append(data, model{o.Name, "model"})
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"object": "list", "data": data})
+}
+
+func (s *Server) serveCompletions(w http.ResponseWriter, r *http.Request) {
+	c, req, err := s.decodeCompletion(w, r)
+	if err != nil {
+		writeError(w, refusal(err))
+		return
+	}
+	var price uint64
+	if s.cfg.Till != nil {
+		if price, err = s.cfg.Till.Accept(r.Context(), req, nil); err != nil {
+			writeError(w, refusal(err))
+			return
+		}
+	}
+	run, err := s.follow(req)
+	if err != nil {
+		writeError(w, refusal(err))
+		return
+	}
+	defer s.release(run)
+	hash := req.Hash()
+	out := &completionWriter{s: s, w: w, req: req, price: price, id: fmt.Sprintf("cmpl-%x", hash[:12]), model: c.Model}
+	if c.Stream {
+		out.streamed(r.Context(), run)
+	} else {
+		out.whole(r.Context(), run)
+	}
+}
+
+func (s *Server) decodeCompletion(w http.ResponseWriter, r *http.Request) (completionRequest, commit.Request, error) {
+	var c completionRequest
+	body := http.MaxBytesReader(w, r.Body, s.cfg.Limits.FrameBytes)
+	if err := json.NewDecoder(body).Decode(&c); err != nil {
+		var big *http.MaxBytesError
+		if errors.As(err, &big) {
+			return c, commit.Request{}, Refuse(CodeFrameTooLarge, "body above %d bytes", big.Limit)
+		}
+		return c, commit.Request{}, Refuse(CodeBadRequest, "body is not the JSON of a completion: %v", err)
+	}
+	var offer *Offer
+	for _, o := range s.cfg.Engine.Offers() {
+		if o.Name == c.Model || c.Model == "" {
+			offer = &o
+			break
+		}
+	}
+	if offer == nil {
+		return c, commit.Request{}, Refuse(CodeUnknownModel, "model %.40q; see /v1/models", c.Model)
+	}
+	c.Model = offer.Name
+	if c.MaxTokens == 0 {
+		c.MaxTokens = min(64, offer.MaxTokens)
+	}
+	req := commit.Request{Module: offer.Module, Model: offer.Model, Sampling: commit.Greedy(), MaxTokens: c.MaxTokens, Prompt: []byte(c.Prompt)}
+	var err error
+	if req.Sampling.Temperature, err = q16("temperature", c.Temperature, 1, 16); err != nil {
+		return c, req, err
+	}
+	if req.Sampling.TopP, err = q16("top_p", c.TopP, 1, 1); err != nil {
+		return c, req, err
+	}
+	var seed int64
+	if c.Seed != nil {
+		seed = *c.Seed
+	}
+	req.Seed = blake3.Sum256(fmt.Appendf(nil, "assay/openai-seed/1 %d", seed))
+	if err := req.Validate(); err != nil {
+		return c, req, Refuse(CodeBadRequest, "%v", err)
+	}
+	_, err = s.offer(req)
+	return c, req, err
+}
+
+// q16 converts a decimal to Q16.
+func q16(name string, v *float64, def, most float64) (uint32, error) {
+	if v == nil {
+		v = &def
+	}
+	if math.IsNaN(*v) || *v < 0 || *v > most {
+		return 0, Refuse(CodeBadRequest, "%s is %g; 0 to %g allowed", name, *v, most)
+	}
+	return uint32(math.Round(*v * commit.Q16)), nil
+}
+
+type completionWriter struct {
+	s     *Server
+	w     http.ResponseWriter
+	req   commit.Request
+	price uint64
+	id    string
+	model string
+}
+
+func (o *completionWriter) chunk(text string, finish *string) completion {
+	return completion{ID: o.id, Object: "text_completion", Model: o.model, Choices: []completionChoice{{Text: text, FinishReason: finish}}}
+}
+
+// last is the closing chunk: usage and the signed receipt.
+func (o *completionWriter) last(run *run, text string) (completion, error) {
+	res, err := run.outcome()
+	if err != nil {
+		return completion{}, err
+	}
+	rc, sig, err := o.s.receipt(o.req, res, 0, o.price)
+	if err != nil {
+		return completion{}, err
+	}
+	finish := "stop"
+	if res.Tokens == o.req.MaxTokens {
+		finish = "length"
+	}
+	if res.Trap != abi.TrapNone {
+		finish = "trap"
+	}
+	c := o.chunk(text, &finish)
+	c.Usage = &completionUsage{res.PromptTokens, res.Tokens, res.PromptTokens + res.Tokens}
+	b64 := base64.StdEncoding.EncodeToString
+	c.Assay = &completionProof{b64(o.req.Bytes()), b64(rc.Bytes()), b64(sig), b64(o.s.cfg.Signer.PublicKey())}
+	return c, nil
+}
+
+func (o *completionWriter) whole(ctx context.Context, run *run) {
+	var text bytes.Buffer
+	for seq := uint32(0); ; seq++ {
+		t, ok, err := run.next(ctx, seq)
+		if err != nil {
+			return // the client is gone
+		}
+		if !ok {
+			break
+		}
+		text.Write(t.Text)
+	}
+	c, err := o.last(run, text.String())
+	if err != nil {
+		writeError(o.w, refusal(err))
+		return
+	}
+	writeJSON(o.w, http.StatusOK, c)
+}
+
+// streamed answers with server-sent events, as OpenAI's stream: true.
+func (o *completionWriter) streamed(ctx context.Context, run *run) {
+	rc := http.NewResponseController(o.w)
+	o.w.Header().Set("Content-Type", "text/event-stream")
+	o.w.Header().Set("Cache-Control", "no-cache")
+	event := func(v any) bool {
+		b, err := json.Marshal(v)
+		if err != nil {
+			return false
+		}
+		_, err = fmt.Fprintf(o.w, "data: %s\n\n", b)
+		return err == nil && rc.Flush() == nil
+	}
+	for seq := uint32(0); ; seq++ {
+		t, ok, err := run.next(ctx, seq)
+		if err != nil {
+			return
+		}
+		if !ok {
+			break
+		}
+		if !event(o.chunk(string(t.Text), nil)) {
+			return
+		}
+	}
+	c, err := o.last(run, "")
+	if err != nil {
+		r := refusal(err)
+		event(map[string]any{"error": map[string]any{"message": r.Message, "code": r.Code}})
+		return
+	}
+	if event(c) {
+		_, _ = fmt.Fprint(o.w, "data: [DONE]\n\n")
+	}
+}

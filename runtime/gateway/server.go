@@ -1,0 +1,183 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/assaynet/assay/runtime/abi"
+	"github.com/assaynet/assay/verifier/commit"
+)
+
+// Server answers clients. It is an http.Handler, safe for concurrent use.
+type Server struct {
+	cfg Config
+	log *slog.Logger
+	mux *http.ServeMux
+
+	ctx  context.Context // ends with Close
+	stop context.CancelFunc
+	wg   sync.WaitGroup
+
+	mu    sync.Mutex
+	runs  map[[32]byte]*run // by request hash
+	conns int
+	slots chan struct{} // a token for each run at work
+	queue chan struct{} // a token for each run at work or waiting
+}
+
+// New makes a server. Close it to end its runs.
+func New(cfg Config, log *slog.Logger) (*Server, error) {
+	if cfg.Engine == nil || cfg.Signer == nil || cfg.Network == nil {
+		return nil, errors.New("gateway: Engine, Signer and Network are required")
+	}
+	cfg.Limits = cfg.Limits.withDefaults()
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{
+		cfg: cfg, log: log, mux: http.NewServeMux(),
+		runs:  make(map[[32]byte]*run),
+		slots: make(chan struct{}, cfg.Limits.Runs),
+		queue: make(chan struct{}, cfg.Limits.Runs+cfg.Limits.Waiting),
+	}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.mux.HandleFunc("GET /assay/v1/stream", s.serveStream)
+	s.mux.HandleFunc("GET /assay/v1/info", s.serveInfo)
+	s.mux.HandleFunc("GET /assay/v1/status", s.serveStatus)
+	s.mux.HandleFunc("GET /v1/models", s.serveModels)
+	s.mux.HandleFunc("POST /v1/completions", s.serveCompletions)
+	s.mux.HandleFunc("GET /{$}", s.servePage)
+	if cfg.Openings != nil {
+		s.mux.Handle("POST /assay/v1/openings", cfg.Openings)
+	}
+	return s, nil
+}
+
+// ServeHTTP dispatches by path.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+
+// Close ends all runs and waits for them.
+func (s *Server) Close() error {
+	s.mu.Lock() // no run or connection begins after this
+	s.stop()
+	s.mu.Unlock()
+	s.wg.Wait()
+	return nil
+}
+
+// offer finds who can answer a request and checks it against the offer.
+func (s *Server) offer(req commit.Request) (Offer, error) {
+	for _, o := range s.cfg.Engine.Offers() {
+		if o.Module != req.Module || o.Model != req.Model {
+			continue
+		}
+		if uint32(len(req.Prompt)) > o.MaxPrompt {
+			return Offer{}, Refuse(CodePromptTooLong, "prompt of %d bytes; %s takes at most %d", len(req.Prompt), o.Name, o.MaxPrompt)
+		}
+		if req.MaxTokens > o.MaxTokens {
+			return Offer{}, Refuse(CodeBadRequest, "%d tokens wanted; %s gives at most %d", req.MaxTokens, o.Name, o.MaxTokens)
+		}
+		return o, nil
+	}
+	return Offer{}, Refuse(CodeUnknownModel, "no model served here has module %x and model %x; see /assay/v1/info", req.Module[:4], req.Model[:4])
+}
+
+// follow returns the run that answers req, starting it unless it is under way
+// or has just ended: the same request has the same answer, so one run serves
+// everybody who asks it. Call release when done following.
+func (s *Server) follow(req commit.Request) (*run, error) {
+	hash := req.Hash()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r, ok := s.runs[hash]; ok {
+		r.followers++
+		return r, nil
+	}
+	if err := s.ctx.Err(); err != nil {
+		return nil, Refuse(CodeBusy, "the miner is shutting down")
+	}
+	select {
+	case s.queue <- struct{}{}:
+	default:
+		return nil, Refuse(CodeBusy, "%d requests are being answered or waiting; try again later", cap(s.queue))
+	}
+	ctx, cancel := context.WithCancel(s.ctx)
+	r := newRun(cancel)
+	r.followers = 1
+	s.runs[hash] = r
+	s.wg.Add(1)
+	go s.work(ctx, hash, req, r)
+	return r, nil
+}
+
+// release ends one follower's interest. A run that nobody follows goes on, so
+// that its client can come back for it; it is dropped Limits.Keep after its end.
+func (s *Server) release(r *run) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r.followers--
+}
+
+// work carries a run out in its turn and forgets it after Limits.Keep.
+func (s *Server) work(ctx context.Context, hash [32]byte, req commit.Request, r *run) {
+	defer s.wg.Done()
+	defer r.cancel()
+	s.perform(ctx, hash, req, r)
+	<-s.queue
+	t := time.NewTimer(s.cfg.Limits.Keep)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-s.ctx.Done():
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.runs, hash)
+}
+
+func (s *Server) perform(ctx context.Context, hash [32]byte, req commit.Request, r *run) {
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+	case <-ctx.Done():
+		r.finish(Result{}, Refuse(CodeBusy, "the miner is shutting down"))
+		return
+	}
+	digest := commit.NewOutput(hash)
+	var n uint32
+	res, err := s.cfg.Engine.Run(ctx, req, func(token uint32, text []byte) bool {
+		sum := digest.Add(token, text)
+		r.push(Token{Seq: n, ID: token, Text: append([]byte(nil), text...), Digest: sum})
+		n++
+		return ctx.Err() != nil
+	})
+	if err == nil && ctx.Err() != nil {
+		err = Refuse(CodeBusy, "the miner is shutting down")
+	}
+	if err != nil {
+		s.log.Error("run failed", "err", err)
+	} else if res.Trap == abi.TrapInvalid || res.Tokens != n {
+		err = errors.New("gateway: engine returned an inconsistent result")
+	}
+	res.Output = digest.Sum()
+	r.finish(res, err)
+}
+
+// receipt of a finished run, signed.
+func (s *Server) receipt(req commit.Request, res Result, channel, price uint64) (commit.Receipt, []byte, error) {
+	rc := commit.Receipt{
+		ChainID: s.cfg.Network.ChainID(), Channel: channel, Miner: s.cfg.Signer.Address(),
+		Epoch: s.cfg.Network.Epoch(), Request: req.Hash(), Module: req.Module, Model: req.Model,
+		Output: res.Output, Trap: uint8(res.Trap), PromptTokens: res.PromptTokens,
+		Tokens: res.Tokens, Gas: res.Gas, Price: price,
+	}
+	if err := rc.Validate(); err != nil {
+		return rc, nil, err
+	}
+	sig, err := s.cfg.Signer.Sign(rc.Bytes())
+	return rc, sig, err
+}

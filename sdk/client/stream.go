@@ -1,0 +1,303 @@
+package client
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/cosmos/cosmos-sdk/crypto/keys/secp256k1"
+	"github.com/gorilla/websocket"
+
+	"github.com/assaynet/assay/verifier/commit"
+)
+
+// Offer is a model that a miner serves.
+type Offer struct {
+	Name      string
+	Module    [32]byte
+	Model     [32]byte
+	MaxPrompt uint32 // bytes
+	MaxTokens uint32
+}
+
+// maxAnswer bounds an HTTP answer of a miner.
+const maxAnswer = 1 << 20
+
+// Offers asks a miner's gateway what it serves. endpoint is its base URL.
+func Offers(ctx context.Context, endpoint string) ([]Offer, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint+"/assay/v1/info", nil)
+	if err != nil {
+		return nil, fmt.Errorf("client: endpoint %q: %w", endpoint, err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("client: ask %s what it serves: %w", endpoint, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("client: %s answered %s", endpoint, resp.Status)
+	}
+	var info struct {
+		Offers []struct {
+			Name      string `json:"name"`
+			Module    string `json:"module"`
+			Model     string `json:"model"`
+			MaxPrompt uint32 `json:"max_prompt"`
+			MaxTokens uint32 `json:"max_tokens"`
+		} `json:"offers"`
+	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&info); err != nil {
+		return nil, fmt.Errorf("client: info of %s: %w", endpoint, err)
+	}
+	var out []Offer
+	for _, o := range info.Offers {
+		offer := Offer{Name: o.Name, MaxPrompt: o.MaxPrompt, MaxTokens: o.MaxTokens}
+		for s, dst := range map[string]*[32]byte{o.Module: &offer.Module, o.Model: &offer.Model} {
+			if n, err := hex.Decode(dst[:], []byte(s)); err != nil || n != 32 {
+				return nil, fmt.Errorf("client: %s offers %q with a hash that is not 64 hex digits", endpoint, o.Name)
+			}
+		}
+		out = append(out, offer)
+	}
+	return out, nil
+}
+
+// Token is one step of an answer, already checked against the running digest.
+type Token struct {
+	Seq  uint32
+	ID   uint32
+	Text []byte
+}
+
+// Answer is a finished answer with everything that is needed to check it.
+type Answer struct {
+	Request   commit.Request
+	Tokens    []Token
+	Receipt   commit.Receipt
+	Signature []byte
+	PublicKey []byte // compressed secp256k1
+}
+
+// Text of the whole answer.
+func (a *Answer) Text() string {
+	var b strings.Builder
+	for _, t := range a.Tokens {
+		b.Write(t.Text)
+	}
+	return b.String()
+}
+
+// RefusedError is a miner's refusal. Code is stable.
+type RefusedError struct{ Code, Message string }
+
+func (e *RefusedError) Error() string { return "refused (" + e.Code + "): " + e.Message }
+
+// ErrForged is a stream or receipt that contradicts itself or its signature.
+var ErrForged = errors.New("client: the miner's answer does not hold together")
+
+// StreamOptions of a request.
+type StreamOptions struct {
+	Payment *Payment
+	// Token is called for each token as it arrives; nil for none.
+	Token func(Token)
+	// Retries is how often a lost connection is opened again; the answer goes
+	// on from the token where it broke. Default 5.
+	Retries int
+	// Idle is how long the miner may be silent. Default 30 s.
+	Idle time.Duration
+}
+
+// Payment is a signed voucher.
+type Payment struct {
+	Voucher   commit.Voucher
+	Signature []byte
+}
+
+// serverFrame mirrors the stream protocol of docs/spec/stream.md.
+type serverFrame struct {
+	Type      string `json:"type"`
+	Seq       uint32 `json:"seq"`
+	Token     uint32 `json:"token"`
+	Text      []byte `json:"text"`
+	Digest    []byte `json:"digest"`
+	Receipt   []byte `json:"receipt"`
+	Signature []byte `json:"signature"`
+	PublicKey []byte `json:"public_key"`
+	Code      string `json:"code"`
+	Message   string `json:"message"`
+}
+
+type clientFrame struct {
+	Type      string `json:"type"`
+	Request   []byte `json:"request"`
+	From      uint32 `json:"from,omitempty"`
+	Voucher   []byte `json:"voucher,omitempty"`
+	Signature []byte `json:"signature,omitempty"`
+}
+
+// maxFrame bounds one server frame: a token's text in base64 with room.
+const maxFrame = 64 << 10
+
+// Stream sends a request to a miner's gateway and follows the answer to its
+// receipt. Every frame is checked against the running digest as it arrives,
+// the receipt against the request, the digest and its signature. Whether the
+// tokens are the right ones is a question for VerifyAnswer.
+func Stream(ctx context.Context, endpoint string, req commit.Request, opt StreamOptions) (*Answer, error) {
+	if err := req.Validate(); err != nil {
+		return nil, fmt.Errorf("client: %w", err)
+	}
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return nil, fmt.Errorf("client: endpoint: %w", err)
+	}
+	u.Scheme = map[string]string{"http": "ws", "https": "wss"}[u.Scheme]
+	if u.Scheme == "" {
+		return nil, fmt.Errorf("client: endpoint %q is not an http or https URL", endpoint)
+	}
+	if opt.Retries == 0 {
+		opt.Retries = 5
+	}
+	if opt.Idle <= 0 {
+		opt.Idle = 30 * time.Second
+	}
+	s := &stream{url: u.JoinPath("assay/v1/stream").String(), req: req, opt: opt,
+		digest: commit.NewOutput(req.Hash()), answer: &Answer{Request: req}}
+	for try := 0; ; try++ {
+		err := s.once(ctx)
+		if err == nil {
+			return s.answer, nil
+		}
+		var lost *lostError
+		if !errors.As(err, &lost) || try >= opt.Retries || ctx.Err() != nil {
+			return nil, err
+		}
+		wait := time.NewTimer(min(time.Second, 50*time.Millisecond<<try))
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+			wait.Stop()
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// lostError is a connection that broke: worth another try.
+type lostError struct{ err error }
+
+func (e *lostError) Error() string { return "client: connection to the miner: " + e.err.Error() }
+func (e *lostError) Unwrap() error { return e.err }
+
+type stream struct {
+	url    string
+	req    commit.Request
+	opt    StreamOptions
+	digest *commit.Output
+	answer *Answer
+}
+
+// once runs one connection until the receipt.
+func (s *stream) once(ctx context.Context) error {
+	ws, _, err := websocket.DefaultDialer.DialContext(ctx, s.url, nil)
+	if err != nil {
+		return &lostError{err}
+	}
+	defer ws.Close()
+	stop := context.AfterFunc(ctx, func() { ws.Close() })
+	defer stop()
+	ws.SetReadLimit(maxFrame)
+	alive := func() error { return ws.SetReadDeadline(time.Now().Add(s.opt.Idle)) }
+	ws.SetPingHandler(func(data string) error {
+		if err := alive(); err != nil {
+			return err
+		}
+		return ws.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(s.opt.Idle))
+	})
+	f := clientFrame{Type: "infer", Request: s.req.Bytes(), From: uint32(len(s.answer.Tokens))}
+	if p := s.opt.Payment; p != nil {
+		f.Voucher, f.Signature = p.Voucher.Bytes(), p.Signature
+	}
+	if err := ws.WriteJSON(f); err != nil {
+		return &lostError{err}
+	}
+	for {
+		if err := alive(); err != nil {
+			return &lostError{err}
+		}
+		var f serverFrame
+		if err := ws.ReadJSON(&f); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return &lostError{err}
+		}
+		done, err := s.take(f)
+		if done || err != nil {
+			return err
+		}
+	}
+}
+
+// take checks one frame.
+func (s *stream) take(f serverFrame) (done bool, err error) {
+	switch f.Type {
+	case "token":
+		if f.Seq != uint32(len(s.answer.Tokens)) || f.Seq >= s.req.MaxTokens {
+			return false, fmt.Errorf("%w: token %d where %d was due", ErrForged, f.Seq, len(s.answer.Tokens))
+		}
+		sum := s.digest.Add(f.Token, f.Text)
+		if string(sum[:]) != string(f.Digest) {
+			return false, fmt.Errorf("%w: running digest of token %d", ErrForged, f.Seq)
+		}
+		t := Token{Seq: f.Seq, ID: f.Token, Text: f.Text}
+		s.answer.Tokens = append(s.answer.Tokens, t)
+		if s.opt.Token != nil {
+			s.opt.Token(t)
+		}
+		return false, nil
+	case "receipt":
+		rc, err := commit.DecodeReceipt(f.Receipt)
+		if err != nil {
+			return false, fmt.Errorf("%w: receipt: %w", ErrForged, err)
+		}
+		s.answer.Receipt, s.answer.Signature, s.answer.PublicKey = rc, f.Signature, f.PublicKey
+		return true, s.answer.Check()
+	case "error":
+		return false, &RefusedError{Code: f.Code, Message: f.Message}
+	}
+	return false, fmt.Errorf("%w: frame type %.20q", ErrForged, f.Type)
+}
+
+// Check verifies that the receipt is the miner's and belongs to this request
+// and these tokens. It does not run anything.
+func (a *Answer) Check() error {
+	out := commit.NewOutput(a.Request.Hash())
+	for _, t := range a.Tokens {
+		out.Add(t.ID, t.Text)
+	}
+	r := a.Receipt
+	switch {
+	case r.Request != a.Request.Hash():
+		return fmt.Errorf("%w: receipt of another request", ErrForged)
+	case r.Module != a.Request.Module || r.Model != a.Request.Model:
+		return fmt.Errorf("%w: receipt of another module or model", ErrForged)
+	case r.Tokens != uint32(len(a.Tokens)) || r.Output != out.Sum():
+		return fmt.Errorf("%w: receipt of another output", ErrForged)
+	case len(a.PublicKey) != secp256k1.PubKeySize:
+		return fmt.Errorf("%w: public key of %d bytes", ErrForged, len(a.PublicKey))
+	}
+	key := &secp256k1.PubKey{Key: a.PublicKey}
+	if string(key.Address()) != string(r.Miner) {
+		return fmt.Errorf("%w: signed by another key than the miner's", ErrForged)
+	}
+	if !key.VerifySignature(r.Bytes(), a.Signature) {
+		return fmt.Errorf("%w: signature of the receipt", ErrForged)
+	}
+	return nil
+}
