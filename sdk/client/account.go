@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"github.com/cosmos/cosmos-sdk/client/tx"
-	codectypes "github.com/cosmos/cosmos-sdk/codec/types"
 	cryptotypes "github.com/cosmos/cosmos-sdk/crypto/types"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	txtypes "github.com/cosmos/cosmos-sdk/types/tx"
@@ -123,11 +122,11 @@ func (a *Account) sign(ctx context.Context, opt SendOptions, msgs []sdk.Msg) ([]
 		b.SetFeeAmount(sdk.NewCoins(sdk.NewInt64Coin(params.BaseDenom, opt.Fee)))
 	}
 	if opt.StampBits > 0 {
-		any, err := packed(msgs)
+		stamp, err := powertypes.NewStamp(a.c.cfg.ChainID, a.addr, sequence, msgs)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("client: stamp: %w", err)
 		}
-		b.SetMemo(powertypes.NewStamp(a.c.cfg.ChainID, a.addr, sequence, any).Mint(opt.StampBits))
+		b.SetMemo(stamp.Mint(opt.StampBits))
 	}
 	// The signer info is part of what is signed: set it, then sign over it.
 	mode := signing.SignMode_SIGN_MODE_DIRECT
@@ -180,17 +179,4 @@ func (c *Client) broadcast(ctx context.Context, raw []byte) (*sdk.TxResponse, er
 
 func refused(r *sdk.TxResponse) error {
 	return &TxError{Codespace: r.Codespace, Code: r.Code, Log: r.RawLog, Hash: r.TxHash, Height: r.Height}
-}
-
-// packed wraps messages as they travel in a transaction's body.
-func packed(msgs []sdk.Msg) ([]*codectypes.Any, error) {
-	out := make([]*codectypes.Any, len(msgs))
-	for i, m := range msgs {
-		a, err := codectypes.NewAnyWithValue(m)
-		if err != nil {
-			return nil, fmt.Errorf("client: pack message %d: %w", i, err)
-		}
-		out[i] = a
-	}
-	return out, nil
 }
