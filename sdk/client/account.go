@@ -9,6 +9,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/client/tx"
 	cryptotypes "github.com/cosmos/cosmos-sdk/crypto/types"
 	sdk "github.com/cosmos/cosmos-sdk/types"
+	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
 	txtypes "github.com/cosmos/cosmos-sdk/types/tx"
 	"github.com/cosmos/cosmos-sdk/types/tx/signing"
 	authsigning "github.com/cosmos/cosmos-sdk/x/auth/signing"
@@ -179,4 +180,18 @@ func (c *Client) broadcast(ctx context.Context, raw []byte) (*sdk.TxResponse, er
 
 func refused(r *sdk.TxResponse) error {
 	return &TxError{Codespace: r.Codespace, Code: r.Code, Log: r.RawLog, Hash: r.TxHash, Height: r.Height}
+}
+
+// Transient reports whether sending the same messages again may help: the
+// refusal was about the transaction (a sequence that raced, a full mempool),
+// not about its messages.
+func (e *TxError) Transient() bool {
+	if e.Codespace != sdkerrors.RootCodespace {
+		return false
+	}
+	switch e.Code {
+	case sdkerrors.ErrWrongSequence.ABCICode(), sdkerrors.ErrMempoolIsFull.ABCICode(), sdkerrors.ErrTxInMempoolCache.ABCICode():
+		return true
+	}
+	return false
 }

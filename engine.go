@@ -1,0 +1,54 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/assaynet/assay/hostgpu/cpudev"
+	"github.com/assaynet/assay/hostgpu/device"
+	"github.com/assaynet/assay/hostgpu/wasmdev"
+	"github.com/assaynet/assay/runtime/sandbox"
+	"github.com/assaynet/assay/verifier/recheck"
+)
+
+// engine is what executes modules in this process: one sandbox with its
+// compile cache, the reference device that decides, and the native device that
+// mines and serves. Nodes of one process share it; it is safe for concurrent use.
+type engine struct {
+	rt     *sandbox.Runtime
+	wasm   device.Device
+	native device.Device
+	// checker re-executes on the reference device.
+	checker *recheck.Checker
+}
+
+func newEngine(cacheDir string) (*engine, error) {
+	rt, err := sandbox.New(sandbox.Config{CacheDir: filepath.Join(cacheDir, "wasm")})
+	if err != nil {
+		return nil, fmt.Errorf("start the sandbox: %w", err)
+	}
+	e := &engine{rt: rt}
+	if e.wasm, err = wasmdev.New(wasmdev.Config{Sandbox: rt}); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the reference device: %w", err), e.Close())
+	}
+	if e.native, err = cpudev.New(cpudev.Config{}); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the CPU device: %w", err), e.Close())
+	}
+	e.checker = recheck.New(recheck.Config{Runtime: rt, Device: e.wasm, Idle: 16})
+	return e, nil
+}
+
+// Close ends everything; nothing may be running.
+func (e *engine) Close() error {
+	var errs []error
+	if e.checker != nil {
+		errs = append(errs, e.checker.Close())
+	}
+	for _, d := range []device.Device{e.native, e.wasm} {
+		if d != nil {
+			errs = append(errs, d.Close())
+		}
+	}
+	return errors.Join(append(errs, e.rt.Close())...)
+}
