@@ -170,3 +170,9 @@ func (j *judge) run(job audittypes.Job) (commit.Digest, abi.Trap, error) {
 	}
 	return d, abi.TrapInvalid, err
 }
+
+// newDeps makes the executing parts of one node's application.
+func newDeps(e *engine, code app.Code) app.Deps {
+	j := newJudge(e, code)
+	return app.Deps{Admitter: j, Rechecker: j, Closer: j}
+}

@@ -115,7 +115,7 @@ func claim(c sprinttypes.Claim) (commit.Claim, error) {
 }
 
 func addressBytes(s string) ([]byte, error) {
-	b, err := sdk.GetFromBech32(s, params.Bech32Prefix)
+	b, err := sdk.GetFromBech32(s, bech32Prefix)
 	if err != nil {
 		return nil, fmt.Errorf("address %q: %w", s, err)
 	}
@@ -131,5 +131,8 @@ func (l *link) send(ctx context.Context, refused error, msgs ...sdk.Msg) error {
 	}
 	return err
 }
+
+// bech32Prefix of account addresses.
+const bech32Prefix = params.Bech32Prefix
 
 func notFound(err error) bool { return status.Code(err) == codes.NotFound }

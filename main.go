@@ -1,2 +1,47 @@
+// Command assay is a node, a miner, a client and the tools of a module author
+// in one binary. This package holds commands and wiring; nobody imports it.
 package main
-func main(){}
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/assaynet/assay/chain/app"
+	"github.com/assaynet/assay/chain/cli"
+)
+
+func main() {
+	if err := run(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, "assay:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	root := &cobra.Command{
+		Use:   "assay",
+		Short: "Verifiable compute in a Wasm sandbox, and the chain that pays for it",
+		Long: "Assay runs AI work as sandboxed Wasm modules, proves it to validators that re-run random\n" +
+			"samples on a CPU, bit for bit, and pays miners in proportion.",
+		Example:       "  assay demo        show the whole loop on this machine\n  assay devnet      keep a network running here\n  assay device list what this machine can compute with",
+		SilenceErrors: true,
+		Version:       app.Version,
+	}
+	root.AddCommand(demoCommand())
+	if err := cli.Add(root, cli.Config{Deps: nodeDeps}); err != nil {
+		return err
+	}
+	return root.ExecuteContext(ctx)
+}
+
+// nodeDeps makes the executing parts of a node that runs alone in its process.
+func nodeDeps(_ string, code app.Code) (app.Deps, error) {
+	e, err := newEngine(cacheDir())
+	if err != nil {
+		return app.Deps{}, err
+	}
+	return newDeps(e, code), nil
+}

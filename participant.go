@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/cosmos/cosmos-sdk/crypto"
+	"github.com/cosmos/cosmos-sdk/crypto/keyring"
+	cryptotypes "github.com/cosmos/cosmos-sdk/crypto/types"
+
+	"github.com/assaynet/assay/chain/network"
+	"github.com/assaynet/assay/runtime/gateway"
+	"github.com/assaynet/assay/runtime/miner"
+	"github.com/assaynet/assay/sdk/client"
+	"github.com/assaynet/assay/verifier/auditor"
+)
+
+// participantConfig says what runs beside a node.
+type participantConfig struct {
+	Home   string
+	GRPC   string // of the node
+	Listen string // address of openings, inference and the page
+	Keys   *network.Keys
+	Engine *engine
+	Models gateway.Engine
+
+	Worker  miner.Worker // nil: the sandbox on the native device
+	Mining  func(miner.Event)
+	Audit   func(auditor.Event)
+	Commits int // commitments a sprint; 0: the miner's default
+}
+
+// participant is a miner, an auditor and a gateway that talk to one node over
+// its gRPC server. Start makes it run; Close ends it.
+type participant struct {
+	cfg     participantConfig
+	link    *link
+	miner   *miner.Miner
+	auditor *auditor.Auditor
+	gateway *gateway.Server
+	http    *http.Server
+
+	stop context.CancelFunc
+	wg   sync.WaitGroup
+	mu   sync.Mutex
+	errs []error
+}
+
+// namedKey takes a private key out of a keyring: services sign without asking.
+func namedKey(kr keyring.Keyring, name string) (cryptotypes.PrivKey, error) {
+	const passphrase = "in memory only"
+	armor, err := kr.ExportPrivKeyArmor(name, passphrase)
+	if err != nil {
+		return nil, fmt.Errorf("key %s: %w", name, err)
+	}
+	key, _, err := crypto.UnarmorDecryptPrivKey(armor, passphrase)
+	if err != nil {
+		return nil, fmt.Errorf("key %s: %w", name, err)
+	}
+	return key, nil
+}
+
+func startParticipant(ctx context.Context, cfg participantConfig) (_ *participant, err error) {
+	key, err := namedKey(cfg.Keys.Keyring, network.OperatorKey)
+	if err != nil {
+		return nil, err
+	}
+	c, err := client.Dial(ctx, client.Config{GRPC: cfg.GRPC})
+	if err != nil {
+		return nil, err
+	}
+	p := &participant{cfg: cfg, link: &link{c: c, acct: c.Account(key)}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.Close())
+		}
+	}()
+	if cfg.Worker == nil {
+		cfg.Worker = miner.SandboxWorker{Runtime: cfg.Engine.rt, Device: cfg.Engine.native}
+	}
+	mining := miner.Config{
+		Chain: minerLink{p.link}, Worker: cfg.Worker, Dir: filepath.Join(cfg.Home, "miner"),
+		Address: p.link.acct.Bytes(), Commits: cfg.Commits,
+	}
+	if cfg.Mining != nil {
+		mining.Observer = miner.ObserverFunc(cfg.Mining)
+	}
+	if p.miner, err = miner.New(mining); err != nil {
+		return nil, err
+	}
+	auditing := auditor.Config{
+		Chain: auditorLink{p.link}, Key: cfg.Keys.VRF, Address: p.link.acct.Bytes(),
+		Checker: cfg.Engine.checker, Dir: filepath.Join(cfg.Home, "auditor"),
+	}
+	if cfg.Audit != nil {
+		auditing.Observer = auditor.ObserverFunc(cfg.Audit)
+	}
+	if p.auditor, err = auditor.New(auditing); err != nil {
+		return nil, err
+	}
+	view := newNodeView(p.link, cfg.Engine.native.Name())
+	p.gateway, err = gateway.New(gateway.Config{
+		Engine: cfg.Models, Signer: accountSigner{p.link.acct}, Network: view, Openings: p.miner.Handler(),
+	}, nil)
+	if err != nil {
+		return nil, err
+	}
+	return p, p.run(view)
+}
+
+// run starts everything in the background.
+func (p *participant) run(view *nodeView) error {
+	l, err := net.Listen("tcp", p.cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("serve openings and inference: %w", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	p.stop = cancel
+	p.http = &http.Server{Handler: p.gateway, ReadHeaderTimeout: 10 * time.Second}
+	p.background(func() error { return p.http.Serve(l) }, http.ErrServerClosed)
+	p.background(func() error { return p.miner.Run(ctx) }, context.Canceled)
+	p.background(func() error { return p.auditor.Run(ctx) }, context.Canceled)
+	p.background(func() error { return view.follow(ctx) }, context.Canceled)
+	return nil
+}
+
+func (p *participant) background(f func() error, normal error) {
+	p.wg.Add(1)
+	go func() {
+		defer p.wg.Done()
+		if err := f(); err != nil && !errors.Is(err, normal) {
+			p.mu.Lock()
+			p.errs = append(p.errs, err)
+			p.mu.Unlock()
+		}
+	}()
+}
+
+// Close ends everything and returns what went wrong on the way.
+func (p *participant) Close() error {
+	if p.stop != nil {
+		p.stop()
+	}
+	if p.gateway != nil {
+		p.errs = append(p.errs, p.gateway.Close())
+	}
+	if p.http != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+		if p.http.Shutdown(ctx) != nil {
+			p.http.Close()
+		}
+		cancel()
+	}
+	p.wg.Wait()
+	if p.miner != nil {
+		p.errs = append(p.errs, p.miner.Close())
+	}
+	p.errs = append(p.errs, p.link.c.Close())
+	return errors.Join(p.errs...)
+}
+
+// accountSigner signs receipts with the miner's account key.
+type accountSigner struct{ a *client.Account }
+
+func (s accountSigner) Address() []byte                 { return s.a.Bytes() }
+func (s accountSigner) PublicKey() []byte               { return s.a.Key().PubKey().Bytes() }
+func (s accountSigner) Sign(msg []byte) ([]byte, error) { return s.a.Key().Sign(msg) }
