@@ -76,10 +76,10 @@ func demoCommand() *cobra.Command {
 // four miners, short enough to see three of them.
 func demoSprint() sprinttypes.Params {
 	p := sprinttypes.DefaultParams()
-	p.ComputeBlocks, p.CommitBlocks, p.AuditBlocks, p.EpochBlocks = 16, 21, 14, 48
+	p.ComputeBlocks, p.CommitBlocks, p.AuditBlocks, p.EpochBlocks = 26, 32, 14, 60
 	p.Fold = 16
 	p.MinClaimUnits = 16
-	p.MaxClaimUnits = 8192
+	p.MaxClaimUnits = 1 << 16
 	p.SampleMin, p.SampleMax = 200, 300
 	return p
 }
@@ -128,12 +128,16 @@ func (d *demo) ok(format string, args ...any) {
 	d.Printf("   %s %s  %s", d.green("✓"), fmt.Sprintf(format, args...), d.dim(d.Stamp()))
 }
 
-// worker supplies the cheat's.
+// demoRates are the miners' speeds in units a second: unequal, as in life.
+var demoRates = []int{400, 300, 400, 200}
+
+// worker supplies the miners' pace, and the cheat's lies.
 func (d *demo) worker(node int) miner.Worker {
-	if node != cheatNode {
-		return nil
+	w := paced{miner.SandboxWorker{Runtime: d.net.engine.rt, Device: d.net.engine.native}, demoRates[node]}
+	if node == cheatNode {
+		return cheat{w}
 	}
-	return cheat{miner.SandboxWorker{Runtime: d.net.engine.rt, Device: d.net.engine.native}}
+	return w
 }
 
 func (d *demo) mining(node int, e miner.Event) {

@@ -68,8 +68,15 @@ func (j *judge) Close() error {
 func (j *judge) AdmitBlob(kind string, blob []byte) error {
 	switch kind {
 	case client.KindModule:
-		_, err := meter.Rewrite(blob, meter.Config{})
-		return err
+		m, err := j.engine.rt.Admit(blob)
+		if err != nil {
+			if hostFailed(err) {
+				panic(fmt.Sprintf("admission of a module: this host failed: %v", err))
+			}
+			return err
+		}
+		m.Close()
+		return nil
 	case client.KindModel:
 		_, err := manifest.DecodeModel(blob)
 		return err

@@ -46,7 +46,7 @@ func (l *link) Module(ctx context.Context, hash [32]byte) ([]byte, error) {
 	q := registrytypes.NewQueryClient(l.c.Conn())
 	var chunks [][]byte
 	for {
-		r, err := q.Blob(ctx, &registrytypes.QueryBlobRequest{Hash: hash[:], From: uint32(len(chunks))})
+		r, err := q.Blob(ctx, &registrytypes.QueryBlobRequest{Hash: hash[:], From: uint32(len(chunks)), Limit: 8})
 		if err != nil {
 			return nil, fmt.Errorf("fetch module %x: %w", hash[:4], err)
 		}
@@ -124,7 +124,11 @@ func addressBytes(s string) ([]byte, error) {
 
 // send sends fee-free messages; a refusal by the chain wraps refused.
 func (l *link) send(ctx context.Context, refused error, msgs ...sdk.Msg) error {
-	_, err := l.acct.Send(ctx, client.SendOptions{}, msgs...)
+	return l.submit(ctx, refused, client.SendOptions{Lane: true}, msgs...)
+}
+
+func (l *link) submit(ctx context.Context, refused error, opt client.SendOptions, msgs ...sdk.Msg) error {
+	_, err := l.acct.Send(ctx, opt, msgs...)
 	var tx *client.TxError
 	if errors.As(err, &tx) && !tx.Transient() {
 		return fmt.Errorf("%w: %w", refused, err)

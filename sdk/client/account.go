@@ -57,12 +57,16 @@ func (a *Account) Key() cryptotypes.PrivKey { return a.key }
 type SendOptions struct {
 	// Gas is the gas limit. Default 400,000 plus 20 per message byte.
 	Gas uint64
-	// Fee in ngnk; zero for the fee-free lane.
+	// Fee in ngnk; zero pays what the chain asks for the gas limit.
 	Fee int64
-	// StampBits is the size of the hash stamp that a sender without power
-	// puts on a fee-free transaction; zero for none.
-	StampBits uint32
+	// Lane sends without a fee: only for the messages of the fee-free lane.
+	// A sender without power puts the hash stamp on it that the chain asks for.
+	Lane bool
 }
+
+// gasPerFee is the gas that one ngnk of fee buys: chain/app's minimum gas
+// price of 0.001 ngnk.
+const gasPerFee = 1000
 
 // TxError is a transaction that the chain refused. Code and Codespace are
 // stable; Log is for people.
@@ -83,7 +87,20 @@ func (e *TxError) Error() string {
 func (a *Account) Send(ctx context.Context, opt SendOptions, msgs ...sdk.Msg) (*sdk.TxResponse, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	raw, err := a.sign(ctx, opt, msgs)
+	r, err := a.once(ctx, opt, 0, msgs)
+	var refused *TxError
+	if opt.Lane && errors.As(err, &refused) && refused.Codespace == powertypes.ModuleName && refused.Code == powertypes.ErrStamp.ABCICode() {
+		p, qerr := powertypes.NewQueryClient(a.c.conn).Params(ctx, &powertypes.QueryParamsRequest{})
+		if qerr != nil {
+			return nil, errors.Join(err, fmt.Errorf("client: size of the stamp: %w", qerr))
+		}
+		return a.once(ctx, opt, p.Params.Lane.StampBits, msgs)
+	}
+	return r, err
+}
+
+func (a *Account) once(ctx context.Context, opt SendOptions, stampBits uint32, msgs []sdk.Msg) (*sdk.TxResponse, error) {
+	raw, err := a.sign(ctx, opt, stampBits, msgs)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +120,7 @@ func (a *Account) numbers(ctx context.Context) (number, sequence uint64, err err
 	return r.Info.AccountNumber, r.Info.Sequence, nil
 }
 
-func (a *Account) sign(ctx context.Context, opt SendOptions, msgs []sdk.Msg) ([]byte, error) {
+func (a *Account) sign(ctx context.Context, opt SendOptions, stampBits uint32, msgs []sdk.Msg) ([]byte, error) {
 	number, sequence, err := a.numbers(ctx)
 	if err != nil {
 		return nil, err
@@ -119,15 +136,18 @@ func (a *Account) sign(ctx context.Context, opt SendOptions, msgs []sdk.Msg) ([]
 		}
 	}
 	b.SetGasLimit(opt.Gas)
+	if opt.Fee == 0 && !opt.Lane {
+		opt.Fee = int64(opt.Gas/gasPerFee) + 1
+	}
 	if opt.Fee > 0 {
 		b.SetFeeAmount(sdk.NewCoins(sdk.NewInt64Coin(params.BaseDenom, opt.Fee)))
 	}
-	if opt.StampBits > 0 {
+	if stampBits > 0 {
 		stamp, err := powertypes.NewStamp(a.c.cfg.ChainID, a.addr, sequence, msgs)
 		if err != nil {
 			return nil, fmt.Errorf("client: stamp: %w", err)
 		}
-		b.SetMemo(stamp.Mint(opt.StampBits))
+		b.SetMemo(stamp.Mint(stampBits))
 	}
 	// The signer info is part of what is signed: set it, then sign over it.
 	mode := signing.SignMode_SIGN_MODE_DIRECT
