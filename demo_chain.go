@@ -163,6 +163,12 @@ func (d *demo) audit(ctx context.Context) error {
 	if proven < 3 {
 		return fmt.Errorf("%d false units are proven, three are needed to jail", proven)
 	}
+	_, err = d.until(ctx, time.Minute, "the end of the audit", func(e sprinttypes.Epoch) bool {
+		return e.Number > 1 || e.Phase > sprinttypes.PHASE_AUDIT
+	})
+	if err != nil {
+		return err
+	}
 	verdicts, err := audit.Verdicts(ctx, &audittypes.QueryVerdictsRequest{Epoch: 1})
 	if err != nil {
 		return fmt.Errorf("list verdicts: %w", err)
@@ -189,6 +195,9 @@ func (d *demo) audit(ctx context.Context) error {
 			return fmt.Errorf("the cheat's claim is %s", c.Status)
 		}
 		d.ok("%s: %d units re-executed on wasmdev, %d false", d.who(c.Miner), drawn, falsy)
+	}
+	if len(verdicts.Verdicts) < 3 {
+		return fmt.Errorf("only %d verdicts are on chain", len(verdicts.Verdicts))
 	}
 	d.ok("%d verdicts on chain; the cheat's claim is void, its vesting rewards are forfeit, it is jailed", len(verdicts.Verdicts))
 	return nil

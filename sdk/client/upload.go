@@ -44,9 +44,9 @@ func (a *Account) Upload(ctx context.Context, blob []byte, opt UploadOptions) ([
 	}
 	for i, c := range chunks {
 		m := &registrytypes.MsgStoreChunk{Creator: a.Address(), Hash: hash[:], Index: uint32(i), Data: c}
-		so := SendOptions{Fee: opt.Fee}
+		so := SendOptions{Fee: opt.Fee, Gas: uploadGas + uploadByteGas*uint64(len(c))}
 		if i == len(chunks)-1 {
-			so.Gas = uploadFinishGas
+			so.Gas += uploadFinishGas
 		}
 		if _, err := a.Send(ctx, so, m); err != nil {
 			return hash, errors.Join(fmt.Errorf("client: chunk %d of %d", i+1, len(chunks)), err)
@@ -58,6 +58,11 @@ func (a *Account) Upload(ctx context.Context, blob []byte, opt UploadOptions) ([
 	return hash, nil
 }
 
-// uploadFinishGas is the gas limit of the transaction that completes a blob:
-// it pays for unpacking, hashing and admitting the whole of it.
-const uploadFinishGas = 60_000_000
+// Gas limits of an upload. A byte costs 10 gas in the transaction and 30 when
+// it is stored (the SDK's default prices); the rest is room. The transaction
+// that completes a blob also pays for unpacking, hashing and admitting it.
+const (
+	uploadGas       = 400_000
+	uploadByteGas   = 48
+	uploadFinishGas = 60_000_000
+)
