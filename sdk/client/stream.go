@@ -107,11 +107,16 @@ type StreamOptions struct {
 	Payment *Payment
 	// Token is called for each token as it arrives; nil for none.
 	Token func(Token)
-	// Retries is how often a lost connection is opened again; the answer goes
-	// on from the token where it broke. Default 5.
+	// Retries is how often in a row, without a token between, a lost
+	// connection is opened again; the answer goes on from the token where it
+	// broke. Default 5; negative: never.
 	Retries int
-	// Idle is how long the miner may be silent. Default 30 s.
+	// Idle is how long the connection may be silent: neither frames nor
+	// pings. Default 30 s.
 	Idle time.Duration
+	// Stall is how long a miner that does ping may go without a frame.
+	// Default 5 min.
+	Stall time.Duration
 }
 
 // Payment is a signed voucher.
@@ -167,18 +172,28 @@ func Stream(ctx context.Context, endpoint string, req commit.Request, opt Stream
 	if opt.Idle <= 0 {
 		opt.Idle = 30 * time.Second
 	}
+	if opt.Stall <= 0 {
+		opt.Stall = 5 * time.Minute
+	}
 	s := &stream{url: u.JoinPath("assay/v1/stream").String(), req: req, opt: opt,
 		digest: commit.NewOutput(req.Hash()), answer: &Answer{Request: req}}
 	for try := 0; ; try++ {
+		had := len(s.answer.Tokens)
 		err := s.once(ctx)
 		if err == nil {
 			return s.answer, nil
 		}
-		var lost *lostError
-		if !errors.As(err, &lost) || try >= opt.Retries || ctx.Err() != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if len(s.answer.Tokens) > had {
+			try = 0
+		}
+		var lost *LostError
+		if !errors.As(err, &lost) || try >= opt.Retries {
 			return nil, err
 		}
-		wait := time.NewTimer(min(time.Second, 50*time.Millisecond<<try))
+		wait := time.NewTimer(min(time.Second, 50*time.Millisecond<<min(try, 5)))
 		select {
 		case <-wait.C:
 		case <-ctx.Done():
@@ -188,11 +203,12 @@ func Stream(ctx context.Context, endpoint string, req commit.Request, opt Stream
 	}
 }
 
-// lostError is a connection that broke: worth another try.
-type lostError struct{ err error }
+// LostError is a connection to a miner that broke or stayed silent, after all
+// retries. The same request may be sent again.
+type LostError struct{ Err error }
 
-func (e *lostError) Error() string { return "client: connection to the miner: " + e.err.Error() }
-func (e *lostError) Unwrap() error { return e.err }
+func (e *LostError) Error() string { return "client: connection to the miner: " + e.Err.Error() }
+func (e *LostError) Unwrap() error { return e.Err }
 
 type stream struct {
 	url    string
@@ -204,15 +220,25 @@ type stream struct {
 
 // once runs one connection until the receipt.
 func (s *stream) once(ctx context.Context) error {
-	ws, _, err := websocket.DefaultDialer.DialContext(ctx, s.url, nil)
+	ws, resp, err := websocket.DefaultDialer.DialContext(ctx, s.url, nil)
 	if err != nil {
-		return &lostError{err}
+		if resp != nil && resp.StatusCode < http.StatusInternalServerError {
+			return fmt.Errorf("client: %s does not stream answers: %s", s.url, resp.Status)
+		}
+		return &LostError{err}
 	}
 	defer ws.Close()
 	stop := context.AfterFunc(ctx, func() { ws.Close() })
 	defer stop()
 	ws.SetReadLimit(maxFrame)
-	alive := func() error { return ws.SetReadDeadline(time.Now().Add(s.opt.Idle)) }
+	stalled := time.Now().Add(s.opt.Stall)
+	alive := func() error {
+		deadline := time.Now().Add(s.opt.Idle)
+		if deadline.After(stalled) {
+			deadline = stalled
+		}
+		return ws.SetReadDeadline(deadline)
+	}
 	ws.SetPingHandler(func(data string) error {
 		if err := alive(); err != nil {
 			return err
@@ -223,20 +249,30 @@ func (s *stream) once(ctx context.Context) error {
 	if p := s.opt.Payment; p != nil {
 		f.Voucher, f.Signature = p.Voucher.Bytes(), p.Signature
 	}
+	if err := ws.SetWriteDeadline(time.Now().Add(s.opt.Idle)); err != nil {
+		return &LostError{err}
+	}
 	if err := ws.WriteJSON(f); err != nil {
-		return &lostError{err}
+		return &LostError{err}
 	}
 	for {
 		if err := alive(); err != nil {
-			return &lostError{err}
+			return &LostError{err}
+		}
+		kind, msg, err := ws.ReadMessage()
+		switch {
+		case errors.Is(err, websocket.ErrReadLimit):
+			return fmt.Errorf("%w: frame above %d bytes", ErrForged, maxFrame)
+		case err != nil:
+			return &LostError{err}
+		case kind != websocket.TextMessage:
+			return fmt.Errorf("%w: binary frame", ErrForged)
 		}
 		var f serverFrame
-		if err := ws.ReadJSON(&f); err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			return &lostError{err}
+		if err := json.Unmarshal(msg, &f); err != nil {
+			return fmt.Errorf("%w: frame is not JSON: %v", ErrForged, err)
 		}
+		stalled = time.Now().Add(s.opt.Stall)
 		done, err := s.take(f)
 		if done || err != nil {
 			return err
@@ -267,11 +303,29 @@ func (s *stream) take(f serverFrame) (done bool, err error) {
 			return false, fmt.Errorf("%w: receipt: %w", ErrForged, err)
 		}
 		s.answer.Receipt, s.answer.Signature, s.answer.PublicKey = rc, f.Signature, f.PublicKey
-		return true, s.answer.Check()
+		if err := s.answer.Check(); err != nil {
+			return false, err
+		}
+		return true, s.charged()
 	case "error":
 		return false, &RefusedError{Code: f.Code, Message: f.Message}
 	}
 	return false, fmt.Errorf("%w: frame type %.20q", ErrForged, f.Type)
+}
+
+// charged checks that the receipt takes nothing that was not offered.
+func (s *stream) charged() error {
+	r, p := s.answer.Receipt, s.opt.Payment
+	switch {
+	case r.Price == 0 && r.Channel == 0:
+		return nil
+	case p == nil:
+		return fmt.Errorf("%w: receipt charges %d ngnk on channel %d where no payment was offered", ErrForged, r.Price, r.Channel)
+	case r.Channel != p.Voucher.Channel || r.Price > p.Voucher.Amount:
+		return fmt.Errorf("%w: receipt charges %d ngnk on channel %d; offered were %d on channel %d",
+			ErrForged, r.Price, r.Channel, p.Voucher.Amount, p.Voucher.Channel)
+	}
+	return nil
 }
 
 // Check verifies that the receipt is the miner's and belongs to this request
