@@ -326,7 +326,9 @@ func TestLyingMiner(t *testing.T) {
 			rw.WriteHeader(418)
 			answer(rw, errorJSON{&Error{CodeBusy, "x"}})
 		}, 30, ErrAnswer},
-		"redirect":       {func(rw http.ResponseWriter, r *http.Request) { http.Redirect(rw, r, "/elsewhere", http.StatusTemporaryRedirect) }, 30, ErrAnswer},
+		"redirect": {func(rw http.ResponseWriter, r *http.Request) {
+			http.Redirect(rw, r, "/elsewhere", http.StatusTemporaryRedirect)
+		}, 30, ErrAnswer},
 		"endless":        {func(rw http.ResponseWriter, _ *http.Request) { endless(rw) }, 30, ErrAnswer},
 		"endless error":  {func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(500); endless(rw) }, 30, ErrAnswer},
 		"hang up":        {func(rw http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) }, 30, nil},
