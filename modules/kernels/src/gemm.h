@@ -13,16 +13,15 @@ enum {
 	GEMM_VECTOR = 3,  // up to this many rows of A, one row at a time
 };
 
-// gemm_epilogue consumes acc[mb][GEMM_NB], the finished sums of the rows
-// i0.. and columns j0.. of a result.
-typedef struct gemm_out gemm_out;
-struct gemm_out {
+// gemm_out is where the sums go: as they are if arow is 0, else rescaled and
+// added to bias and residual (0 where absent) as linear says.
+typedef struct {
 	i32 *dst;
 	u32 n; // row length of dst
-	// Of linear only; arow == 0 means plain sums.
 	const scale *arow, *wchan;
 	const i32 *bias, *residual;
 	i32 eout;
-};
+} gemm_out;
 
+// gemm_run multiplies a[m,k] by the transpose of b[n,k].
 void gemm_run(const gemm_out *out, const i8 *a, const i8 *b, u32 m, u32 n, u32 k);
