@@ -2,15 +2,14 @@ package app
 
 import (
 	"context"
-	"errors"
 	"sync"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	"github.com/cosmos/cosmos-sdk/types/mempool"
 )
 
-// Room in the mempool for each kind. Together they stay below CometBFT's own limit of
-// transactions (params of the node), so that a flood of one kind leaves room for the other.
+// Room in the mempool for each kind. Together they stay below the limit of CometBFT's own
+// mempool, so that a flood of one kind leaves room for the other.
 const (
 	// LanePool is the most fee-free transactions that wait at a node.
 	LanePool = 4_000
@@ -72,12 +71,12 @@ func (p *pool) RemoveWithReason(ctx context.Context, tx sdk.Tx, reason mempool.R
 	return p.uncount(tx, p.PriorityNonceMempool.RemoveWithReason(ctx, tx, reason))
 }
 
+// uncount lowers the count of a transaction's kind unless its removal failed. A replaced
+// transaction of the other kind can leave the counts one off, which only moves the limit.
 func (p *pool) uncount(tx sdk.Tx, err error) error {
 	if err == nil {
 		count, _ := p.counter(tx)
 		*count = max(*count-1, 0)
-	} else if !errors.Is(err, mempool.ErrTxNotFound) {
-		return err
 	}
 	return err
 }

@@ -102,7 +102,7 @@ func (tn *testNetwork) wait(ctx context.Context, t *testing.T, height int64) {
 }
 
 func TestNetwork(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	tn := startNetwork(t)
 	tn.wait(ctx, t, 3)
