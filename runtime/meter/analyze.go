@@ -79,7 +79,7 @@ func (a *analyzer) function(i int) (*plan, error) {
 		a.p.slots += t.Slots()
 	}
 	a.open = append(a.open[:0], open{op: wasmbin.OpBlock, live: true})
-	a.nan.begin(locals)
+	a.nan.begin(locals, len(a.m.FuncType(uint32(a.m.ImportedFuncs+i)).Params))
 	a.cur = a.begin(none, true)
 	a.charge(int64(a.costs.Function) + int64(a.p.slots)/int64(a.costs.PerSlots))
 	var in wasmbin.Instr

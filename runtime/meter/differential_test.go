@@ -183,6 +183,7 @@ func FuzzDifferential(f *testing.F) {
 		f.Add(s, []byte{}, s%2 == 1)
 		f.Add(s, []byte("\x03\x07\x01\x09\x0b\x05\x02\x00\x04\x06"), s%3 == 1)
 	}
+	f.Add(uint64(2597), []byte{}, false) // a NaN constant that passes through a local
 	e := newEngines(f)
 	f.Fuzz(func(t *testing.T, s uint64, data []byte, simd bool) {
 		b := newGen(s, data, simd).module()

@@ -86,3 +86,26 @@ func TestVectors(t *testing.T) {
 		}
 	}
 }
+
+// TestForeignNaN: a NaN that no arithmetic made keeps its bits, also in a
+// local that holds results of arithmetic at other times.
+func TestForeignNaN(t *testing.T) {
+	e := newEngines(t)
+	types := []wasmbin.FuncType{{Params: []wasmbin.ValType{i32, i64, f64}, Results: []wasmbin.ValType{i64}}}
+	twice := []byte{0x03, 0x40, 0x44, 0, 0, 0, 0, 0, 0, 0xF0, 0x3F, 0x20, 3, 0xA0, 0x21, 3,
+		0x20, 0, 0x41, 1, 0x6B, 0x22, 0, 0x0D, 0, 0x0B} // local 3 += 1, as often as the first argument
+	snan := []byte{0x44, 1, 0, 0, 0, 0, 0, 0xF4, 0xFF}
+	for name, c := range map[string][]byte{
+		"constant":         join(twice, snan, []byte{0x21, 3, 0x20, 3, 0xBD}),
+		"parameter":        join(twice, []byte{0x20, 2, 0x21, 3, 0x20, 3, 0xBD}),
+		"parameter itself": join([]byte{0x20, 0, 0x04, 0x40, 0x20, 2, 0x20, 2, 0xA0, 0x1A, 0x05, 0x20, 2, 0x20, 2, 0xA0, 0x21, 2, 0x0B, 0x20, 2, 0xBD}),
+		"copied twice":     join(twice, []byte{0x20, 2, 0x22, 4, 0x21, 3, 0x20, 3, 0xBD}),
+		"negated":          join(twice, snan, []byte{0x9A, 0x21, 3, 0x20, 3, 0xBD}),
+	} {
+		b := build(types, fn{locals: []wasmbin.LocalGroup{{Count: 2, Type: f64}}, body: c})
+		got, _ := check(t, e, b, false)
+		if got.result == 0x7FF8<<48 || got.trapped {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

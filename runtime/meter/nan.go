@@ -1,6 +1,11 @@
 package meter
 
-import "github.com/assaynet/assay/runtime/wasmbin"
+import (
+	"encoding/binary"
+	"math"
+
+	"github.com/assaynet/assay/runtime/wasmbin"
+)
 
 // Only the bits of a NaN differ between machines, and most instructions do not
 // look at them: adding, comparing or rounding a NaN gives the same whatever
@@ -10,7 +15,9 @@ import "github.com/assaynet/assay/runtime/wasmbin"
 // Every value on the operand stack has exactly one consumer. Values that pass
 // through a local have several: a local is either kept clean (what is put in
 // is canonicalized) or left dirty (what is read is canonicalized where it is
-// observed), whichever costs less by loop depth.
+// observed), whichever costs less by loop depth. Only a local that holds
+// nothing but zero, results of arithmetic and values that are no NaN may be
+// dirty: NaNs of other origin (constants, loads, arguments) keep their bits.
 
 // shape of a float value: how it is canonicalized.
 type floatShape uint8
@@ -58,6 +65,9 @@ func blindTo(op wasmbin.Op) floatShape {
 	return resultShape(op)
 }
 
+// plain labels an operand that is no NaN.
+const plain int32 = -2
+
 const (
 	useBlind    int32 = -1 // the consumer does not look at NaN bits
 	useObserved int32 = -2 // it may
@@ -78,6 +88,7 @@ type value struct {
 type nanLocal struct {
 	typ      wasmbin.ValType
 	shape    floatShape // of what is put in
+	foreign  bool       // may hold a NaN that no arithmetic made
 	dirty    bool       // may hold a NaN with arbitrary bits
 	clean    bool       // what is put in is canonicalized
 	puts     uint64     // weight of arithmetic put in
@@ -88,29 +99,59 @@ type nanLocal struct {
 // nanFlow decides which instructions must have their result canonicalized.
 type nanFlow struct {
 	types  []wasmbin.ValType // of the locals
+	params int
 	values []value
 	locals []nanLocal // set up with the first value
 	work   []int32
 }
 
-func (f *nanFlow) begin(locals []wasmbin.ValType) {
-	f.values, f.locals, f.types = f.values[:0], f.locals[:0], locals
+func (f *nanFlow) begin(locals []wasmbin.ValType, params int) {
+	f.values, f.locals, f.types, f.params = f.values[:0], f.locals[:0], locals, params
 }
 
 // prepare sets up the locals, which functions without floats never need.
 func (f *nanFlow) prepare() {
-	for _, t := range f.types {
-		f.locals = append(f.locals, nanLocal{typ: t})
+	for i, t := range f.types {
+		f.locals = append(f.locals, nanLocal{typ: t, foreign: i < f.params})
 	}
+}
+
+// neverNaN reports whether the result of in is no NaN.
+func (f *nanFlow) neverNaN(a *analyzer, in *wasmbin.Instr) bool {
+	code := a.m.Bytes[in.Off:in.End]
+	switch op := in.Op; {
+	case op == wasmbin.OpF32Const:
+		v := math.Float32frombits(binary.LittleEndian.Uint32(code[1:]))
+		return v == v
+	case op == wasmbin.OpF64Const:
+		v := math.Float64frombits(binary.LittleEndian.Uint64(code[1:]))
+		return v == v
+	case op == wasmbin.OpV128Const:
+		for _, b := range code[len(code)-16:] {
+			if b&0x7F == 0x7F { // part of the exponent of a NaN, perhaps
+				return false
+			}
+		}
+		return true
+	case op >= 0xB2 && op <= 0xB5, op >= 0xB7 && op <= 0xBA: // scalars from integers
+		return true // lanes of one width may look like NaNs of the other
+	}
+	return false
 }
 
 // visit follows the operands of in, which is step n (none if it is an else or
 // end that was not emitted yet).
 func (f *nanFlow) visit(a *analyzer, in *wasmbin.Instr, n int32) {
 	for _, o := range a.c.Popped() {
-		if o.Node != wasmbin.NoNode {
+		if o.Node >= 0 {
 			f.consume(&f.values[o.Node], in)
+		} else if o.Node != plain && (in.Op == wasmbin.OpLocalSet || in.Op == wasmbin.OpLocalTee) {
+			f.put(in.A)
 		}
+	}
+	if f.neverNaN(a, in) {
+		a.c.Label(plain)
+		return
 	}
 	v := value{step: n, local: none, use: useBlind, weight: 1 << min(3*a.p.openLoops, 24)}
 	switch in.Op {
@@ -126,11 +167,22 @@ func (f *nanFlow) visit(a *analyzer, in *wasmbin.Instr, n int32) {
 			return
 		}
 	}
-	if len(f.values) == 0 {
+	if len(f.locals) == 0 {
 		f.prepare()
 	}
 	f.values = append(f.values, v)
 	a.c.Label(int32(len(f.values) - 1))
+}
+
+// put notes that a value of unknown origin is put into a local.
+func (f *nanFlow) put(local uint32) {
+	switch f.types[local] {
+	case wasmbin.F32, wasmbin.F64, wasmbin.V128:
+		if len(f.locals) == 0 {
+			f.prepare()
+		}
+		f.locals[local].foreign = true
+	}
 }
 
 // consume notes that in takes v as an operand.
@@ -155,6 +207,8 @@ func (f *nanFlow) consume(v *value, in *wasmbin.Instr) {
 		} else if l.typ != wasmbin.V128 {
 			v.use = int32(in.A)
 			l.shape = f.scalar(int32(in.A))
+		} else {
+			l.foreign = true
 		}
 		return
 	}
@@ -195,11 +249,21 @@ func (f *nanFlow) solve(steps []step) {
 			f.locals[v.local].observed += uint64(v.weight)
 		}
 	}
+	f.link()
+	f.spread(func(l *nanLocal) bool { return l.foreign }, func(l *nanLocal) bool {
+		changed := !l.foreign
+		l.foreign = true
+		return changed
+	})
 	for i := range f.locals {
 		l := &f.locals[i]
-		l.clean = l.shape == shapeMixed || l.puts <= l.observed
+		l.clean = l.foreign || l.shape == shapeMixed || l.puts <= l.observed
 	}
-	f.spread()
+	f.spread(func(l *nanLocal) bool { return l.dirty && !l.clean }, func(l *nanLocal) bool {
+		changed := !l.dirty && !l.clean
+		l.dirty = l.dirty || !l.clean
+		return changed
+	})
 	for i := range f.values {
 		v := &f.values[i]
 		observed := v.use == useObserved || v.use >= 0 && f.locals[v.use].clean
@@ -214,19 +278,24 @@ func (f *nanFlow) solve(steps []step) {
 	}
 }
 
-// spread makes the locals dirty that dirty locals are copied to, and so on.
-func (f *nanFlow) spread() {
+// link chains the copies from each local to others.
+func (f *nanFlow) link() {
 	for i := range f.locals {
 		f.locals[i].copies = none
 	}
-	f.work = f.work[:0]
 	for i := range f.values {
 		if v := &f.values[i]; v.local != none && v.use >= 0 {
 			v.next, f.locals[v.local].copies = f.locals[v.local].copies, int32(i)
 		}
 	}
+}
+
+// spread marks the locals that locals with a property are copied to, and so
+// on: mark reports whether the property is new to one.
+func (f *nanFlow) spread(has, mark func(*nanLocal) bool) {
+	f.work = f.work[:0]
 	for i := range f.locals {
-		if f.locals[i].dirty && !f.locals[i].clean {
+		if has(&f.locals[i]) {
 			f.work = append(f.work, int32(i))
 		}
 	}
@@ -234,10 +303,9 @@ func (f *nanFlow) spread() {
 		from := f.work[len(f.work)-1]
 		f.work = f.work[:len(f.work)-1]
 		for c := f.locals[from].copies; c != none; c = f.values[c].next {
-			to := &f.locals[f.values[c].use]
-			if !to.dirty && !to.clean {
-				to.dirty = true
-				f.work = append(f.work, f.values[c].use)
+			to := f.values[c].use
+			if mark(&f.locals[to]) {
+				f.work = append(f.work, to)
 			}
 		}
 	}
