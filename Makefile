@@ -17,7 +17,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 build:
 	@mkdir -p build
 	@echo "building $(BIN) (the first build compiles the Cosmos SDK: about 5 minutes on two cores)"
-	@$(GO) build -trimpath -o $(BIN) .
+	@$(GO) build -o $(BIN) .
 
 demo: build
 	@$(BIN) demo
