@@ -62,6 +62,10 @@ func (d *demo) infer(ctx context.Context) error {
 	return nil
 }
 
+// errNotShipped is an answer that cannot be re-run here: this program holds only
+// the shipped module and model.
+var errNotShipped = errors.New("only answers of the shipped model can be re-run here")
+
 // verifyAnswer re-runs an answer of the shipped model on the reference device.
 func verifyAnswer(ctx context.Context, e *engine, a *client.Answer) error {
 	if err := a.Check(); err != nil {
@@ -74,6 +78,9 @@ func verifyAnswer(ctx context.Context, e *engine, a *client.Answer) error {
 	blob, err := catalog.Model(catalog.Opticks)
 	if err != nil {
 		return err
+	}
+	if a.Request.Module != entry.Manifest.Hash || a.Request.Model != blob.Hash {
+		return fmt.Errorf("%w: module %x, model %x; shipped are %s with %s", errNotShipped, a.Request.Module[:4], a.Request.Model[:4], catalog.Llama, catalog.Opticks)
 	}
 	file, err := manifest.DecodeModel(blob.Blob)
 	if err != nil {

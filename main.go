@@ -30,7 +30,7 @@ func run(ctx context.Context) error {
 		SilenceErrors: true,
 		Version:       app.Version,
 	}
-	root.AddCommand(demoCommand())
+	root.AddCommand(demoCommand(), askCommand())
 	if err := cli.Add(root, cli.Config{Deps: nodeDeps}); err != nil {
 		return err
 	}
