@@ -53,11 +53,36 @@ type Payment struct {
 	Signature []byte
 }
 
-// Till decides whether a request is paid for. Accept is called before a run
-// starts and returns the price in ngnk; a refusal is a *RefusedError.
+// Terms are what a miner asks for: the price of a request is PromptByte for each
+// byte of the prompt and Token for each token of the answer.
+type Terms struct {
+	Epoch      uint64 `json:"epoch"`       // that a voucher must name now
+	PromptByte uint64 `json:"prompt_byte"` // ngnk
+	Token      uint64 `json:"token"`       // ngnk
+}
+
+// Till decides whether a request is paid for. It is safe for concurrent use.
 // A nil Till serves for free.
 type Till interface {
-	Accept(ctx context.Context, req commit.Request, p *Payment) (price uint64, err error)
+	Terms() Terms
+	// Accept holds the most that the request can cost out of a channel. It is
+	// called before anything runs; p is nil where the client offered nothing.
+	// The same request on the same channel gives the same Bill while one is
+	// held, so that resuming costs nothing. A refusal is a *RefusedError.
+	Accept(ctx context.Context, req commit.Request, p *Payment) (Bill, error)
+}
+
+// Bill is what one channel owes for one request. It is safe for concurrent use.
+type Bill interface {
+	Channel() uint64
+	Epoch() uint64 // that the receipt must name
+	Price(res Result) uint64
+	// Charge turns what was held into the receipt's price, durably; further
+	// calls do nothing.
+	Charge(rc commit.Receipt) error
+	// Release ends what one Accept began. The last one of a bill that was not
+	// charged frees what was held.
+	Release()
 }
 
 // Network tells what a receipt is bound to, and the status page what to show.

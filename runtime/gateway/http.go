@@ -26,6 +26,7 @@ type Info struct {
 	Miner     string      `json:"miner"` // address bytes, hexadecimal
 	PublicKey string      `json:"public_key"`
 	Offers    []OfferInfo `json:"offers"`
+	Terms     *Terms      `json:"terms,omitempty"` // absent: free
 }
 
 // OfferInfo is an Offer with its hashes in hexadecimal.
@@ -44,6 +45,10 @@ func (s *Server) serveInfo(w http.ResponseWriter, _ *http.Request) {
 	}
 	for _, o := range s.cfg.Engine.Offers() {
 		info.Offers = append(info.Offers, OfferInfo{Offer: o, Module: hex.EncodeToString(o.Module[:]), Model: hex.EncodeToString(o.Model[:])})
+	}
+	if s.cfg.Till != nil {
+		terms := s.cfg.Till.Terms()
+		info.Terms = &terms
 	}
 	writeJSON(w, http.StatusOK, info)
 }

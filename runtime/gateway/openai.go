@@ -77,21 +77,15 @@ func (s *Server) serveCompletions(w http.ResponseWriter, r *http.Request) {
 		writeError(w, refusal(err))
 		return
 	}
-	var price uint64
-	if s.cfg.Till != nil {
-		if price, err = s.cfg.Till.Accept(r.Context(), req, nil); err != nil {
-			writeError(w, refusal(err))
-			return
-		}
-	}
-	run, err := s.follow(req)
+	// There is no place for a voucher here, so a miner that charges refuses.
+	run, channel, err := s.admit(r.Context(), req, nil)
 	if err != nil {
 		writeError(w, refusal(err))
 		return
 	}
 	defer s.release(run)
 	hash := req.Hash()
-	out := &completionWriter{s: s, w: w, req: req, price: price, id: fmt.Sprintf("cmpl-%x", hash[:12]), model: c.Model}
+	out := &completionWriter{s: s, w: w, req: req, channel: channel, id: fmt.Sprintf("cmpl-%x", hash[:12]), model: c.Model}
 	if c.Stream {
 		out.streamed(r.Context(), run)
 	} else {
@@ -155,12 +149,12 @@ func q16(name string, v *float64, def, most float64) (uint32, error) {
 }
 
 type completionWriter struct {
-	s     *Server
-	w     http.ResponseWriter
-	req   commit.Request
-	price uint64
-	id    string
-	model string
+	s       *Server
+	w       http.ResponseWriter
+	req     commit.Request
+	channel uint64
+	id      string
+	model   string
 }
 
 func (o *completionWriter) chunk(text string, finish *string) completion {
@@ -173,7 +167,7 @@ func (o *completionWriter) last(run *run, text string) (completion, error) {
 	if err != nil {
 		return completion{}, err
 	}
-	rc, sig, err := o.s.receipt(o.req, res, 0, o.price)
+	done, err := o.s.receipt(o.req, run, o.channel)
 	if err != nil {
 		return completion{}, err
 	}
@@ -187,7 +181,7 @@ func (o *completionWriter) last(run *run, text string) (completion, error) {
 	c := o.chunk(text, &finish)
 	c.Usage = &completionUsage{res.PromptTokens, res.Tokens, res.PromptTokens + res.Tokens}
 	b64 := base64.StdEncoding.EncodeToString
-	c.Assay = &completionProof{b64(o.req.Bytes()), b64(rc.Bytes()), b64(sig), b64(o.s.cfg.Signer.PublicKey())}
+	c.Assay = &completionProof{b64(o.req.Bytes()), b64(done.receipt.Bytes()), b64(done.signature), b64(o.s.cfg.Signer.PublicKey())}
 	return c, nil
 }
 

@@ -2,7 +2,11 @@ package gateway
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
+
+	"github.com/assaynet/assay/verifier/commit"
 )
 
 // Token is one step of an answer. Digest is the running digest up to and
@@ -27,11 +31,58 @@ type run struct {
 	wake   chan struct{} // closed and replaced at every change
 
 	cancel    context.CancelFunc
-	followers int
+	followers int  // the server's lock guards it
+	gone      bool // out of the server's table; the server's lock guards it
+
+	pay      sync.Mutex // held while a receipt is made; before mu
+	bills    map[uint64]Bill
+	receipts map[uint64]signed // by channel; 0: unpaid
+}
+
+// signed is a receipt ready to be sent.
+type signed struct {
+	receipt   commit.Receipt
+	signature []byte
+}
+
+// attach makes the run own a hold on a bill: one for each channel, so a second
+// one is let go.
+func (r *run) attach(b Bill) {
+	r.pay.Lock()
+	defer r.pay.Unlock()
+	if _, ok := r.bills[b.Channel()]; ok {
+		b.Release()
+		return
+	}
+	r.bills[b.Channel()] = b
+}
+
+// channels that owe for the run.
+func (r *run) channels() []uint64 {
+	r.pay.Lock()
+	defer r.pay.Unlock()
+	return slices.Collect(maps.Keys(r.bills))
+}
+
+// forget lets all bills go.
+func (r *run) forget() {
+	r.pay.Lock()
+	defer r.pay.Unlock()
+	for _, b := range r.bills {
+		b.Release()
+	}
+	clear(r.bills)
+}
+
+// ended reports whether the outcome is known.
+func (r *run) ended() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.done
 }
 
 func newRun(cancel context.CancelFunc) *run {
-	return &run{wake: make(chan struct{}), cancel: cancel}
+	return &run{wake: make(chan struct{}), cancel: cancel, bills: map[uint64]Bill{}, receipts: map[uint64]signed{}}
 }
 
 func (r *run) changed() {

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -118,8 +119,12 @@ func (s *Server) follow(req commit.Request) (*run, error) {
 // that its client can come back for it; it is dropped Limits.Keep after its end.
 func (s *Server) release(r *run) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	r.followers--
+	last := r.gone && r.followers == 0
+	s.mu.Unlock()
+	if last {
+		r.forget()
+	}
 }
 
 // work carries a run out in its turn and forgets it after Limits.Keep.
@@ -128,6 +133,9 @@ func (s *Server) work(ctx context.Context, hash [32]byte, req commit.Request, r 
 	defer r.cancel()
 	s.perform(ctx, hash, req, r)
 	<-s.queue
+	if _, err := r.outcome(); err == nil {
+		s.charge(req, r)
+	}
 	t := time.NewTimer(s.cfg.Limits.Keep)
 	defer t.Stop()
 	select {
@@ -135,8 +143,13 @@ func (s *Server) work(ctx context.Context, hash [32]byte, req commit.Request, r 
 	case <-s.ctx.Done():
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	delete(s.runs, hash)
+	r.gone = true
+	last := r.followers == 0
+	s.mu.Unlock()
+	if last { // otherwise the last follower's release does it
+		r.forget()
+	}
 }
 
 func (s *Server) perform(ctx context.Context, hash [32]byte, req commit.Request, r *run) {
@@ -167,17 +180,74 @@ func (s *Server) perform(ctx context.Context, hash [32]byte, req commit.Request,
 	r.finish(res, err)
 }
 
-// receipt of a finished run, signed.
-func (s *Server) receipt(req commit.Request, res Result, channel, price uint64) (commit.Receipt, []byte, error) {
+// receipt of a finished run for one channel; 0: nobody pays. It is made once:
+// whoever comes back gets the same one, and is charged once.
+func (s *Server) receipt(req commit.Request, r *run, channel uint64) (signed, error) {
+	r.pay.Lock()
+	defer r.pay.Unlock()
+	if done, ok := r.receipts[channel]; ok {
+		return done, nil
+	}
+	res, err := r.outcome()
+	if err != nil {
+		return signed{}, err
+	}
 	rc := commit.Receipt{
 		ChainID: s.cfg.Network.ChainID(), Channel: channel, Miner: s.cfg.Signer.Address(),
 		Epoch: s.cfg.Network.Epoch(), Request: req.Hash(), Module: req.Module, Model: req.Model,
 		Output: res.Output, Trap: uint8(res.Trap), PromptTokens: res.PromptTokens,
-		Tokens: res.Tokens, Gas: res.Gas, Price: price,
+		Tokens: res.Tokens, Gas: res.Gas,
+	}
+	bill := r.bills[channel]
+	if bill != nil {
+		rc.Epoch, rc.Price = bill.Epoch(), bill.Price(res)
 	}
 	if err := rc.Validate(); err != nil {
-		return rc, nil, err
+		return signed{}, err
 	}
-	sig, err := s.cfg.Signer.Sign(rc.Bytes())
-	return rc, sig, err
+	out := signed{receipt: rc}
+	if out.signature, err = s.cfg.Signer.Sign(rc.Bytes()); err != nil {
+		return signed{}, fmt.Errorf("gateway: sign receipt: %w", err)
+	}
+	if bill != nil {
+		if err := bill.Charge(rc); err != nil {
+			return signed{}, fmt.Errorf("gateway: charge channel %d: %w", channel, err)
+		}
+	}
+	r.receipts[channel] = out
+	return out, nil
+}
+
+// admit takes payment for a request and follows its run. What was held for a
+// request that is refused is let go. The channel is 0 where serving is free.
+func (s *Server) admit(ctx context.Context, req commit.Request, p *Payment) (*run, uint64, error) {
+	if s.cfg.Till == nil {
+		r, err := s.follow(req)
+		return r, 0, err
+	}
+	bill, err := s.cfg.Till.Accept(ctx, req, p)
+	if err != nil {
+		return nil, 0, err
+	}
+	r, err := s.follow(req)
+	if err != nil {
+		bill.Release()
+		return nil, 0, err
+	}
+	channel := bill.Channel()
+	r.attach(bill)
+	if r.ended() {
+		s.charge(req, r)
+	}
+	return r, channel, nil
+}
+
+// charge makes the receipts of all who owe for a finished run, so that a client
+// that leaves before the end has paid for what it was given.
+func (s *Server) charge(req commit.Request, r *run) {
+	for _, channel := range r.channels() {
+		if _, err := s.receipt(req, r, channel); err != nil {
+			s.log.Error("receipt", "channel", channel, "err", err)
+		}
+	}
 }

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
-
-	"github.com/assaynet/assay/verifier/commit"
 )
 
 var upgrader = websocket.Upgrader{
@@ -134,16 +132,7 @@ func (c *conn) answer(msg []byte, ping <-chan time.Time) error {
 	if _, err := c.s.offer(req); err != nil {
 		return c.refuse(err)
 	}
-	var price, channel uint64
-	if c.s.cfg.Till != nil {
-		if price, err = c.s.cfg.Till.Accept(c.ctx, req, pay); err != nil {
-			return c.refuse(err)
-		}
-		if pay != nil {
-			channel = pay.Voucher.Channel
-		}
-	}
-	run, err := c.s.follow(req)
+	run, channel, err := c.s.admit(c.ctx, req, pay)
 	if err != nil {
 		return c.refuse(err)
 	}
@@ -151,11 +140,12 @@ func (c *conn) answer(msg []byte, ping <-chan time.Time) error {
 	if err := c.stream(run, f.From, ping); err != nil {
 		return err
 	}
-	res, err := run.outcome()
+	rc, err := c.s.receipt(req, run, channel)
 	if err != nil {
+		c.s.log.Error("no receipt", "err", err)
 		return c.refuse(err)
 	}
-	return c.receipt(req, res, channel, price)
+	return c.write(ServerFrame{Type: FrameReceipt, Seq: rc.receipt.Tokens, Receipt: rc.receipt.Bytes(), Signature: rc.signature, PublicKey: c.s.cfg.Signer.PublicKey()})
 }
 
 // stream sends tokens until the run ends.
@@ -187,15 +177,6 @@ func (c *conn) stream(r *run, from uint32, ping <-chan time.Time) error {
 		}
 		seq++
 	}
-}
-
-func (c *conn) receipt(req commit.Request, res Result, channel, price uint64) error {
-	rc, sig, err := c.s.receipt(req, res, channel, price)
-	if err != nil {
-		c.s.log.Error("receipt not signed", "err", err)
-		return c.refuse(err)
-	}
-	return c.write(ServerFrame{Type: FrameReceipt, Seq: res.Tokens, Receipt: rc.Bytes(), Signature: sig, PublicKey: c.s.cfg.Signer.PublicKey()})
 }
 
 func (c *conn) refuse(err error) error {

@@ -3,6 +3,8 @@ package client_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -25,7 +27,10 @@ type script struct {
 	key     *secp256k1.PrivKey // signs the receipt
 	pub     []byte             // goes with it; nil: key's
 	raw     func(*websocket.Conn)
+	info    string // answer to GET /assay/v1/info
 }
+
+func (s *script) address() string { return fmt.Sprintf("%x", s.receipt.Miner) }
 
 func honest(req commit.Request) *script {
 	s := &script{key: secp256k1.GenPrivKeyFromSecret([]byte("miner"))}
@@ -44,6 +49,10 @@ func (s *script) serve(t *testing.T) string {
 	t.Helper()
 	up := websocket.Upgrader{}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/assay/v1/info" {
+			_, _ = io.WriteString(w, s.info)
+			return
+		}
 		ws, err := up.Upgrade(w, r, nil)
 		if err != nil {
 			return
@@ -170,4 +179,22 @@ func TestSilenceEnds(t *testing.T) {
 			t.Fatalf("%v", err)
 		}
 	})
+}
+
+func TestInfoOfALiar(t *testing.T) {
+	s := honest(scriptRequest())
+	for _, info := range []string{
+		"", "{", `{"miner":"xyz"}`, `{"miner":"` + strings.Repeat("00", 33) + `"}`,
+		`{"offers":[{"name":"a","module":"00","model":"00"}]}`,
+		`{"offers":[{"name":"a","module":"` + strings.Repeat("00", 40) + `","model":"` + strings.Repeat("00", 40) + `"}]}`,
+		`{"terms":{"token":-1}}`, `{"offers":"` + strings.Repeat("x", 2<<20) + `"}`,
+	} {
+		s.info = info
+		if _, err := client.Offers(t.Context(), s.serve(t)); err == nil {
+			t.Errorf("%.60s was taken", info)
+		}
+	}
+	if _, err := client.Offers(t.Context(), "http://127.0.0.1:1"); err == nil {
+		t.Error("nobody answers there")
+	}
 }

@@ -2,11 +2,9 @@ package client
 
 import (
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -17,57 +15,6 @@ import (
 
 	"github.com/assaynet/assay/verifier/commit"
 )
-
-// Offer is a model that a miner serves.
-type Offer struct {
-	Name      string
-	Module    [32]byte
-	Model     [32]byte
-	MaxPrompt uint32 // bytes
-	MaxTokens uint32
-}
-
-// maxAnswer bounds an HTTP answer of a miner.
-const maxAnswer = 1 << 20
-
-// Offers asks a miner's gateway what it serves. endpoint is its base URL.
-func Offers(ctx context.Context, endpoint string) ([]Offer, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint+"/assay/v1/info", nil)
-	if err != nil {
-		return nil, fmt.Errorf("client: endpoint %q: %w", endpoint, err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("client: ask %s what it serves: %w", endpoint, err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("client: %s answered %s", endpoint, resp.Status)
-	}
-	var info struct {
-		Offers []struct {
-			Name      string `json:"name"`
-			Module    string `json:"module"`
-			Model     string `json:"model"`
-			MaxPrompt uint32 `json:"max_prompt"`
-			MaxTokens uint32 `json:"max_tokens"`
-		} `json:"offers"`
-	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&info); err != nil {
-		return nil, fmt.Errorf("client: info of %s: %w", endpoint, err)
-	}
-	var out []Offer
-	for _, o := range info.Offers {
-		offer := Offer{Name: o.Name, MaxPrompt: o.MaxPrompt, MaxTokens: o.MaxTokens}
-		for s, dst := range map[string]*[32]byte{o.Module: &offer.Module, o.Model: &offer.Model} {
-			if n, err := hex.Decode(dst[:], []byte(s)); err != nil || n != 32 {
-				return nil, fmt.Errorf("client: %s offers %q with a hash that is not 64 hex digits", endpoint, o.Name)
-			}
-		}
-		out = append(out, offer)
-	}
-	return out, nil
-}
 
 // Token is one step of an answer, already checked against the running digest.
 type Token struct {
@@ -104,7 +51,8 @@ var ErrForged = errors.New("client: the miner's answer does not hold together")
 
 // StreamOptions of a request.
 type StreamOptions struct {
-	Payment *Payment
+	// Payer pays a miner that charges; nil: one that does is refused.
+	Payer *Payer
 	// Token is called for each token as it arrives; nil for none.
 	Token func(Token)
 	// Retries is how often in a row, without a token between, a lost
@@ -117,12 +65,6 @@ type StreamOptions struct {
 	// Stall is how long a miner that does ping may go without a frame.
 	// Default 5 min.
 	Stall time.Duration
-}
-
-// Payment is a signed voucher.
-type Payment struct {
-	Voucher   commit.Voucher
-	Signature []byte
 }
 
 // serverFrame mirrors the stream protocol of docs/spec/stream.md.
@@ -177,28 +119,39 @@ func Stream(ctx context.Context, endpoint string, req commit.Request, opt Stream
 	}
 	s := &stream{url: u.JoinPath("assay/v1/stream").String(), req: req, opt: opt,
 		digest: commit.NewOutput(req.Hash()), answer: &Answer{Request: req}}
+	if opt.Payer != nil {
+		return opt.Payer.stream(ctx, endpoint, s)
+	}
+	if err := s.follow(ctx); err != nil {
+		return nil, err
+	}
+	return s.answer, nil
+}
+
+// follow runs connections until the receipt.
+func (s *stream) follow(ctx context.Context) error {
 	for try := 0; ; try++ {
 		had := len(s.answer.Tokens)
 		err := s.once(ctx)
 		if err == nil {
-			return s.answer, nil
+			return nil
 		}
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
 		if len(s.answer.Tokens) > had {
 			try = 0
 		}
 		var lost *LostError
-		if !errors.As(err, &lost) || try >= opt.Retries {
-			return nil, err
+		if !errors.As(err, &lost) || try >= s.opt.Retries {
+			return err
 		}
 		wait := time.NewTimer(min(time.Second, 50*time.Millisecond<<min(try, 5)))
 		select {
 		case <-wait.C:
 		case <-ctx.Done():
 			wait.Stop()
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
 	}
 }
@@ -216,6 +169,9 @@ type stream struct {
 	opt    StreamOptions
 	digest *commit.Output
 	answer *Answer
+
+	payment *Payment // nil: free
+	terms   Terms
 }
 
 // once runs one connection until the receipt.
@@ -246,7 +202,7 @@ func (s *stream) once(ctx context.Context) error {
 		return ws.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(s.opt.Idle))
 	})
 	f := clientFrame{Type: "infer", Request: s.req.Bytes(), From: uint32(len(s.answer.Tokens))}
-	if p := s.opt.Payment; p != nil {
+	if p := s.payment; p != nil {
 		f.Voucher, f.Signature = p.Voucher.Bytes(), p.Signature
 	}
 	if err := ws.SetWriteDeadline(time.Now().Add(s.opt.Idle)); err != nil {
@@ -313,17 +269,18 @@ func (s *stream) take(f serverFrame) (done bool, err error) {
 	return false, fmt.Errorf("%w: frame type %.20q", ErrForged, f.Type)
 }
 
-// charged checks that the receipt takes nothing that was not offered.
+// charged checks that the receipt takes what was agreed and nothing else.
 func (s *stream) charged() error {
-	r, p := s.answer.Receipt, s.opt.Payment
-	switch {
-	case r.Price == 0 && r.Channel == 0:
-		return nil
-	case p == nil:
-		return fmt.Errorf("%w: receipt charges %d ngnk on channel %d where no payment was offered", ErrForged, r.Price, r.Channel)
-	case r.Channel != p.Voucher.Channel || r.Price > p.Voucher.Amount:
-		return fmt.Errorf("%w: receipt charges %d ngnk on channel %d; offered were %d on channel %d",
-			ErrForged, r.Price, r.Channel, p.Voucher.Amount, p.Voucher.Channel)
+	r := s.answer.Receipt
+	var channel, price uint64
+	if s.payment != nil {
+		channel, price = s.payment.Voucher.Channel, s.terms.Price(len(s.req.Prompt), r.Tokens)
+	}
+	if s.payment != nil && string(r.Miner) != string(s.payment.Voucher.Miner) {
+		return fmt.Errorf("%w: receipt of miner %x, paid was %x", ErrForged, r.Miner, s.payment.Voucher.Miner)
+	}
+	if r.Channel != channel || r.Price != price {
+		return fmt.Errorf("%w: receipt charges %d ngnk on channel %d; agreed were %d on channel %d", ErrForged, r.Price, r.Channel, price, channel)
 	}
 	return nil
 }

@@ -162,7 +162,7 @@ func startCutter(t *testing.T, m *miner, limits ...int64) *cutter {
 			wg.Go(func() { c.pass(down, limit) })
 		}
 	})
-	t.Cleanup(func() { l.Close(); wg.Wait() })
+	t.Cleanup(func() { l.Close(); http.DefaultClient.CloseIdleConnections(); wg.Wait() })
 	return c
 }
 
