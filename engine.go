@@ -24,6 +24,11 @@ type engine struct {
 }
 
 func newEngine(cacheDir string) (*engine, error) {
+	return newEngineOn(cacheDir, func() (device.Device, error) { return cpudev.New(cpudev.Config{}) })
+}
+
+// newEngineOn makes an engine whose native device is the one that open opens.
+func newEngineOn(cacheDir string, open func() (device.Device, error)) (*engine, error) {
 	rt, err := sandbox.New(sandbox.Config{CacheDir: filepath.Join(cacheDir, "wasm")})
 	if err != nil {
 		return nil, fmt.Errorf("start the sandbox: %w", err)
@@ -32,8 +37,8 @@ func newEngine(cacheDir string) (*engine, error) {
 	if e.wasm, err = wasmdev.New(wasmdev.Config{Sandbox: rt}); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the reference device: %w", err), e.Close())
 	}
-	if e.native, err = cpudev.New(cpudev.Config{}); err != nil {
-		return nil, errors.Join(fmt.Errorf("open the CPU device: %w", err), e.Close())
+	if e.native, err = open(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the device that mines: %w", err), e.Close())
 	}
 	e.checker = recheck.New(recheck.Config{Runtime: rt, Device: e.wasm, Idle: 16})
 	return e, nil

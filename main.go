@@ -11,6 +11,7 @@ import (
 
 	"github.com/assaynet/assay/chain/app"
 	"github.com/assaynet/assay/chain/cli"
+	"github.com/assaynet/assay/hostgpu/devicecmd"
 )
 
 func main() {
@@ -26,11 +27,15 @@ func run(ctx context.Context) error {
 		Short: "Verifiable compute in a Wasm sandbox, and the chain that pays for it",
 		Long: "Assay runs AI work as sandboxed Wasm modules, proves it to validators that re-run random\n" +
 			"samples on a CPU, bit for bit, and pays miners in proportion.",
-		Example:       "  assay demo        show the whole loop on this machine\n  assay devnet      keep a network running here\n  assay device list what this machine can compute with",
+		Example: "  assay demo                     show the whole loop on this machine\n" +
+			"  assay devnet                   keep a network running here\n" +
+			"  assay miner                    mine beside a node\n" +
+			"  assay module check my.wasm     what the chain would say of a module\n" +
+			"  assay device list              what this machine can compute with",
 		SilenceErrors: true,
 		Version:       app.Version,
 	}
-	root.AddCommand(demoCommand(), askCommand())
+	root.AddCommand(demoCommand(), devnetCommand(), minerCommand(), moduleCommand(), devicecmd.New())
 	if err := cli.Add(root, cli.Config{Deps: nodeDeps}); err != nil {
 		return err
 	}
