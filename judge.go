@@ -12,6 +12,7 @@ import (
 	"github.com/assaynet/assay/modules/manifest"
 	"github.com/assaynet/assay/runtime/abi"
 	"github.com/assaynet/assay/runtime/meter"
+	"github.com/assaynet/assay/runtime/sandbox"
 	"github.com/assaynet/assay/sdk/client"
 	"github.com/assaynet/assay/verifier/commit"
 	"github.com/assaynet/assay/verifier/recheck"
@@ -68,15 +69,8 @@ func (j *judge) Close() error {
 func (j *judge) AdmitBlob(kind string, blob []byte) error {
 	switch kind {
 	case client.KindModule:
-		m, err := j.engine.rt.Admit(blob)
-		if err != nil {
-			if hostFailed(err) {
-				panic(fmt.Sprintf("admission of a module: this host failed: %v", err))
-			}
-			return err
-		}
-		m.Close()
-		return nil
+		_, err := sandbox.Check(blob, nil, nil)
+		return err
 	case client.KindModel:
 		_, err := manifest.DecodeModel(blob)
 		return err
@@ -84,13 +78,36 @@ func (j *judge) AdmitBlob(kind string, blob []byte) error {
 	return fmt.Errorf("a blob is a %s or a %s, not a %.20q", client.KindModule, client.KindModel, kind)
 }
 
-// AdmitActivation runs the module's setup and one unit under the declared
-// bounds, in two instances whose results must be equal.
-func (j *judge) AdmitActivation(a registrytypes.Activation, module, _ []byte) error {
-	w := recheck.Work{
-		ModuleHash: manifest.HashOf(module), Wasm: module, Params: a.Params,
-		Identity: make([]byte, 20), TensorBytes: a.TensorBytes, GasSetup: a.GasSetup, GasUnit: a.GasUnit,
+// maxTensorBytes is what the reference device can hold beside its kernels, in
+// one Wasm memory of 4 GiB: an activation above it could not be re-executed.
+const maxTensorBytes = 3 << 30
+
+// AdmitActivation checks that the module fits its slot. A proof of work also
+// runs its setup and one unit under the declared bounds, in two instances
+// whose results must be equal.
+func (j *judge) AdmitActivation(a registrytypes.Activation, module, model []byte) error {
+	info, err := sandbox.Check(module, nil, nil)
+	switch {
+	case err != nil:
+		return err
+	case a.TensorBytes > maxTensorBytes:
+		return fmt.Errorf("%d bytes of tensors, at most %d fit the reference device", a.TensorBytes, maxTensorBytes)
+	case a.Slot != "pow" && !info.Inference:
+		return fmt.Errorf("slot %s needs the exports %s and %s", a.Slot, abi.ExportInfer, abi.ExportCheck)
+	case a.Slot != "pow":
+		_, err := manifest.DecodeModel(model)
+		return err
+	case !info.Pow:
+		return fmt.Errorf("slot %s needs the exports %s and %s", a.Slot, abi.ExportPowSetup, abi.ExportPowUnits)
 	}
+	return j.tryWork(recheck.Work{
+		ModuleHash: info.Hash, Wasm: module, Params: a.Params,
+		Identity: make([]byte, 20), TensorBytes: a.TensorBytes, GasSetup: a.GasSetup, GasUnit: a.GasUnit,
+	})
+}
+
+// tryWork computes one unit twice, in fresh instances.
+func (j *judge) tryWork(w recheck.Work) error {
 	var first commit.Digest
 	for i := range 2 {
 		d, err := j.engine.checker.Unit(j.ctx, w, 1)

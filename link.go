@@ -124,11 +124,7 @@ func addressBytes(s string) ([]byte, error) {
 
 // send sends fee-free messages; a refusal by the chain wraps refused.
 func (l *link) send(ctx context.Context, refused error, msgs ...sdk.Msg) error {
-	return l.submit(ctx, refused, client.SendOptions{Lane: true}, msgs...)
-}
-
-func (l *link) submit(ctx context.Context, refused error, opt client.SendOptions, msgs ...sdk.Msg) error {
-	_, err := l.acct.Send(ctx, opt, msgs...)
+	_, err := l.acct.Send(ctx, client.SendOptions{Lane: true}, msgs...)
 	var tx *client.TxError
 	if errors.As(err, &tx) && !tx.Transient() {
 		return fmt.Errorf("%w: %w", refused, err)

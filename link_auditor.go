@@ -9,7 +9,6 @@ import (
 	audittypes "github.com/assaynet/assay/chain/audit/types"
 	powertypes "github.com/assaynet/assay/chain/power/types"
 	sprinttypes "github.com/assaynet/assay/chain/sprint/types"
-	"github.com/assaynet/assay/sdk/client"
 	"github.com/assaynet/assay/verifier/auditor"
 	"github.com/assaynet/assay/verifier/commit"
 	"github.com/assaynet/assay/verifier/sample"
@@ -157,8 +156,7 @@ func (l auditorLink) SendDemand(ctx context.Context, d auditor.Demand) error {
 	if err != nil {
 		return err
 	}
-	// A demand pays its way: a fee, and a deposit for the answer.
-	return l.submit(ctx, auditor.ErrRefused, client.SendOptions{}, &audittypes.MsgDemand{
+	return l.send(ctx, auditor.ErrRefused, &audittypes.MsgDemand{
 		Validator: l.acct.Address(), Epoch: d.Epoch, Claimant: claimant, Indexes: d.Indexes, VrfProof: d.Proof[:],
 	})
 }

@@ -1,9 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 
 	"cosmossdk.io/math"
@@ -174,12 +174,21 @@ func outcomeName(s sprinttypes.ClaimStatus) string {
 	return "void"
 }
 
+// shippedNames maps the hashes of the shipped modules to their names.
+var shippedNames = sync.OnceValue(func() map[string]string {
+	names := map[string]string{}
+	for _, name := range catalog.Names() {
+		if e, err := catalog.Get(name); err == nil {
+			names[string(e.Manifest.Hash[:])] = name
+		}
+	}
+	return names
+})
+
 // moduleName names a shipped module, or gives the start of another one's hash.
 func moduleName(hash []byte) string {
-	for _, name := range catalog.Names() {
-		if e, err := catalog.Get(name); err == nil && bytes.Equal(e.Manifest.Hash[:], hash) {
-			return name
-		}
+	if name, ok := shippedNames()[string(hash)]; ok {
+		return name
 	}
 	if len(hash) < 4 {
 		return "none"

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	audittypes "github.com/assaynet/assay/chain/audit/types"
+	registrytypes "github.com/assaynet/assay/chain/registry/types"
+	"github.com/assaynet/assay/modules/catalog"
+	"github.com/assaynet/assay/modules/manifest"
+	"github.com/assaynet/assay/runtime/abi"
+	"github.com/assaynet/assay/verifier/recheck"
+)
+
+func openEngine(t *testing.T) *engine {
+	t.Helper()
+	e, err := newEngine(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return e
+}
+
+func shipped(t *testing.T, name string) catalog.Entry {
+	t.Helper()
+	e, err := catalog.Get(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// TestJudgeRefuses: what governance could activate by mistake is refused with
+// a reason; it must never halt a node.
+func TestJudgeRefuses(t *testing.T) {
+	e := openEngine(t)
+	j := newJudge(e, nil)
+	defer j.Close()
+	hash, llama, pow := shipped(t, catalog.HashPow), shipped(t, catalog.Llama), shipped(t, catalog.TransformerPow)
+	activation := func(m manifest.Module, change func(*registrytypes.Activation)) registrytypes.Activation {
+		a := registrytypes.Activation{Slot: "pow", ModuleHash: m.Hash[:], Params: m.Params,
+			TensorBytes: m.TensorBytes, GasSetup: m.GasSetup, GasUnit: m.GasUnit}
+		if change != nil {
+			change(&a)
+		}
+		return a
+	}
+	cases := []struct {
+		name   string
+		module []byte
+		a      registrytypes.Activation
+		want   string // part of the error; empty: admitted
+	}{
+		{"shipped work", hash.Wasm, activation(hash.Manifest, nil), ""},
+		{"not Wasm", []byte("hello"), activation(hash.Manifest, nil), "offset"},
+		{"inference as work", llama.Wasm, activation(llama.Manifest, nil), abi.ExportPowUnits},
+		{"work as inference", hash.Wasm, activation(hash.Manifest, func(a *registrytypes.Activation) { a.Slot = "infer/x" }), abi.ExportInfer},
+		{"inference without a model", llama.Wasm, activation(llama.Manifest, func(a *registrytypes.Activation) { a.Slot = "infer/x" }), "model"},
+		{"gas too low for a unit", hash.Wasm, activation(hash.Manifest, func(a *registrytypes.Activation) { a.GasUnit = 1000 }), abi.TrapOutOfGas.String()},
+		{"parameters of another module", pow.Wasm, activation(pow.Manifest, func(a *registrytypes.Activation) { a.Params = []byte{1} }), "stopped"},
+		{"no tensor memory", pow.Wasm, activation(pow.Manifest, func(a *registrytypes.Activation) { a.TensorBytes = 64 }), "stopped"},
+		{"more tensors than the reference device holds", pow.Wasm, activation(pow.Manifest, func(a *registrytypes.Activation) { a.TensorBytes = 1 << 40 }), "at most"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			err := j.AdmitActivation(c.a, c.module, nil)
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Fatalf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+	if err := j.AdmitBlob("module", hash.Wasm); err != nil {
+		t.Errorf("shipped module: %v", err)
+	}
+	for kind, blob := range map[string][]byte{"module": []byte("hello"), "model": []byte("hello"), "song": hash.Wasm} {
+		if j.AdmitBlob(kind, blob) == nil {
+			t.Errorf("%s %.5q was admitted", kind, blob)
+		}
+	}
+}
+
+// TestJudgeReexecutes: a verdict is the digest of a fresh instance, the same
+// for every node, and a module's trap is an outcome, not a failure.
+func TestJudgeReexecutes(t *testing.T) {
+	e := openEngine(t)
+	m := shipped(t, catalog.HashPow)
+	code := func(context.Context, [32]byte) ([]byte, error) { return m.Wasm, nil }
+	job := audittypes.Job{ID: [32]byte{1}, ModuleHash: m.Manifest.Hash, Params: m.Manifest.Params, Seed: [32]byte{2},
+		Identity: make([]byte, 20), GasSetup: m.Manifest.GasSetup, GasUnit: m.Manifest.GasUnit, Index: 77}
+	want, err := e.checker.Unit(context.Background(), recheck.Work{ModuleHash: m.Manifest.Hash, Wasm: m.Wasm,
+		Params: job.Params, Seed: job.Seed, Identity: job.Identity, GasSetup: job.GasSetup, GasUnit: job.GasUnit}, job.Index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	poor := job
+	poor.ID, poor.GasUnit = [32]byte{3}, 10
+	for node := range 2 {
+		j := newJudge(e, code)
+		j.Queue(job)
+		j.Queue(job)
+		j.Queue(poor)
+		if d, trap := j.Wait(job.ID); d != want || abi.Trap(trap) != abi.TrapNone {
+			t.Errorf("node %d: digest %x trap %v, want %x", node, d, abi.Trap(trap), want)
+		}
+		if _, trap := j.Wait(poor.ID); abi.Trap(trap) != abi.TrapOutOfGas {
+			t.Errorf("node %d: trap %v, want %v", node, abi.Trap(trap), abi.TrapOutOfGas)
+		}
+		if err := j.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
