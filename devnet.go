@@ -55,7 +55,6 @@ func devnetCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			cmd.SilenceUsage = true
 			return runDevnet(ctx, cfg)
 		},
 	}

@@ -34,6 +34,8 @@ func run(ctx context.Context) error {
 			"  assay device list              what this machine can compute with",
 		SilenceErrors: true,
 		Version:       app.Version,
+		// What goes wrong while a command runs has nothing to do with its usage.
+		PersistentPreRun: func(cmd *cobra.Command, _ []string) { cmd.SilenceUsage = true },
 	}
 	root.AddCommand(demoCommand(), devnetCommand(), minerCommand(), moduleCommand(), devicecmd.New())
 	if err := cli.Add(root, cli.Config{Deps: nodeDeps}); err != nil {

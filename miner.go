@@ -64,7 +64,6 @@ func minerCommand() *cobra.Command {
 			if err := cfg.check(); err != nil {
 				return err
 			}
-			cmd.SilenceUsage = true
 			return runMiner(ctx, cfg)
 		},
 	}

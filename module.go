@@ -39,7 +39,6 @@ func moduleHashCommand() *cobra.Command {
 			"  assay module hash hashpow",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cmd.SilenceUsage = true
 			wasm, err := readModule(args[0])
 			if err != nil {
 				return err

@@ -67,7 +67,6 @@ func moduleBenchCommand() *cobra.Command {
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			cmd.SilenceUsage = true
 			wasm, err := readModule(args[0])
 			if err != nil {
 				return err

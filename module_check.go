@@ -90,7 +90,6 @@ func moduleCheckCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			cmd.SilenceUsage = true
 			wasm, err := readModule(args[0])
 			if err != nil {
 				return err

@@ -215,9 +215,13 @@ func (p *progress) follow(ctx context.Context, l *link) {
 	var epoch, settled uint64
 	var phase string
 	for h := int64(1); ; {
-		now, err := l.WaitHeight(ctx, h)
-		if err != nil {
+		now, err := waitBlock(ctx, l, h)
+		if ctx.Err() != nil {
 			return
+		}
+		if err != nil {
+			p.tell(event{Event: evError, Error: fmt.Sprintf("no block %d for %s: %v", h, quietChain, err)})
+			continue
 		}
 		h = now + 1
 		r, err := l.epoch(ctx)
@@ -248,6 +252,15 @@ func (p *progress) follow(ctx context.Context, l *link) {
 		settled = p.settlement(ctx, l, settled)
 		p.redraw()
 	}
+}
+
+// quietChain is how long the chain may stand still before that is told.
+const quietChain = time.Minute
+
+func waitBlock(ctx context.Context, l *link, h int64) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, quietChain)
+	defer cancel()
+	return l.WaitHeight(ctx, h)
 }
 
 // settlement tells an epoch's payment once, and returns the last one told.

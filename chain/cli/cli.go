@@ -118,6 +118,7 @@ func clientContext(home string, a *app.App) client.Context {
 // prepare reads flags and, where a home has one, its client.toml. It creates nothing.
 func prepare(base client.Context) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, _ []string) error {
+		cmd.SilenceUsage = true // what fails from here on is not the usage
 		cmd.SetOut(cmd.OutOrStdout())
 		cmd.SetErr(cmd.ErrOrStderr())
 		ctx := base.WithCmdContext(cmd.Context()).WithOutput(cmd.OutOrStdout())
