@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/assaynet/assay/runtime/wasmbin"
@@ -14,8 +15,14 @@ type InvalidModuleError struct {
 	Err    error  // cause, or nil
 }
 
+// Error names the rule, and the cause where it says more: which import, for instance.
 func (e *InvalidModuleError) Error() string {
-	return fmt.Sprintf("invalid module: offset %#x: %s", e.Offset, e.Rule)
+	s := fmt.Sprintf("invalid module: offset %#x: %s", e.Offset, e.Rule)
+	var same *wasmbin.FormatError
+	if e.Err == nil || errors.As(e.Err, &same) {
+		return s
+	}
+	return s + ": " + e.Err.Error()
 }
 
 func (e *InvalidModuleError) Unwrap() error { return e.Err }

@@ -24,7 +24,7 @@ func checkProfile(m *wasmbin.Module, cfg *Config) error {
 			return invalid(im.Offset, "imports are not allowed", nil)
 		}
 		if err := cfg.Import(im.Module, im.Name, m.Types[im.Func]); err != nil {
-			return invalid(im.Offset, "import is not allowed", fmt.Errorf("import %q %q: %w", im.Module, im.Name, err))
+			return invalid(im.Offset, "import is not allowed", fmt.Errorf("import %.64q %.64q: %w", im.Module, im.Name, err))
 		}
 	}
 	for _, e := range m.Exports {

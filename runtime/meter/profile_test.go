@@ -2,6 +2,7 @@ package meter_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/assaynet/assay/runtime/abi"
@@ -73,6 +74,9 @@ func TestProfile(t *testing.T) {
 		}
 		if c.name == "import that the host denies" && !errors.Is(err, errDenied) {
 			t.Errorf("cause is lost: %v", err)
+		}
+		if c.name == "import that the host denies" && !strings.Contains(err.Error(), `import "env" "denied": denied`) {
+			t.Errorf("the message does not name the import: %v", err)
 		}
 	}
 	if _, err := meter.Rewrite(raw(voidType, imported("env", "f", 0, 0)), meter.Config{Limits: meter.DefaultLimits()}); err == nil {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 
+	errorsmod "cosmossdk.io/errors"
+
 	"github.com/cosmos/cosmos-sdk/client/tx"
 	cryptotypes "github.com/cosmos/cosmos-sdk/crypto/types"
 	sdk "github.com/cosmos/cosmos-sdk/types"
@@ -199,7 +201,11 @@ func (c *Client) broadcast(ctx context.Context, raw []byte) (*sdk.TxResponse, er
 }
 
 func refused(r *sdk.TxResponse) error {
-	return &TxError{Codespace: r.Codespace, Code: r.Code, Log: r.RawLog, Hash: r.TxHash, Height: r.Height}
+	e := &TxError{Codespace: r.Codespace, Code: r.Code, Log: r.RawLog, Hash: r.TxHash, Height: r.Height}
+	if e.Log == "" { // nodes leave it out for what their mempool refuses
+		e.Log = errorsmod.ABCIError(r.Codespace, r.Code, "refused").Error()
+	}
+	return e
 }
 
 // Transient reports whether sending the same messages again may help: the
