@@ -1,13 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
-	"io"
 	"net"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
@@ -22,32 +20,6 @@ import (
 	"github.com/assaynet/assay/verifier/auditor"
 	"github.com/assaynet/assay/verifier/recheck"
 )
-
-// childHome names, in the environment, the home of a node that this binary runs instead of tests:
-// a node in a process of its own, which can be killed.
-const childHome = "ASSAY_TEST_NODE_HOME"
-
-func TestMain(m *testing.M) {
-	if home := os.Getenv(childHome); home != "" {
-		os.Exit(runChild(home))
-	}
-	flag.Parse()
-	// The tests of the shared network mostly wait for its heights: all of them run at once.
-	if err := flag.Set("test.parallel", "32"); err != nil {
-		panic(err)
-	}
-	os.Exit(m.Run())
-}
-
-// runChild runs a node until standard input ends, so that it never outlives its parent.
-func runChild(home string) int {
-	if _, err := network.Start(home, network.Options{Deps: nodeDeps}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	_, _ = io.Copy(io.Discard, os.Stdin)
-	return 0
-}
 
 // Roles of the network's four validators. The first three mine and audit honestly. The last has no
 // services: the tests act for it, and its node runs in a process of its own until it is killed.
@@ -157,19 +129,21 @@ func (n *testNet) worker() miner.Worker {
 	return paced{miner.SandboxWorker{Runtime: n.engine.rt, Device: n.engine.native}, 200}
 }
 
-// startChild starts the tester's node in a process of its own.
+// startChild starts the tester's node in a process of its own, as the assay command that TestMain
+// puts into the path.
 func (n *testNet) startChild(t *testing.T) {
 	t.Helper()
-	exe, err := os.Executable()
-	must(t, err)
-	cmd := exec.Command(exe)
-	cmd.Env = append(os.Environ(), childHome+"="+n.nodes[testerNode].member.Home)
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	must(t, err)
-	must(t, cmd.Start())
-	n.child = cmd
-	t.Cleanup(func() { _ = in.Close(); n.killChild() })
+	n.child = exec.Command("assay", "start", "--home", n.nodes[testerNode].member.Home, "--log_level", "error")
+	n.child.SysProcAttr = dieWithParent()
+	var out bytes.Buffer
+	n.child.Stderr = &out
+	must(t, n.child.Start())
+	t.Cleanup(func() {
+		n.killChild()
+		if t.Failed() {
+			t.Logf("the killed node said:\n%s", &out)
+		}
+	})
 }
 
 // killChild ends the tester's node without any warning, if it still runs.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 )
@@ -17,27 +18,30 @@ func TestNetwork(t *testing.T) {
 	defer cancel()
 	n := startTestNet(ctx, t)
 	t.Logf("miners and auditors run at height %d", n.nodes[0].node.Height())
-	t.Run("parts", func(t *testing.T) {
-		for _, part := range []struct {
-			name string
-			run  func(context.Context, *testing.T, *testNet)
-		}{
-			{"uploads", testUploads},
-			{"fees and lane", testFeesAndLane},
-			{"governance", testGovernance},
-			{"registration", testRegistration},
-			{"claims and answers", testClaims},
-			{"verdicts and demands", testVerdicts},
-			{"reports", testReports},
-			{"killed node", testKilledNode},
-			{"newcomers", testNewcomers},
-		} {
-			t.Run(part.name, func(t *testing.T) {
-				t.Parallel()
-				part.run(ctx, t, n)
-			})
-		}
-	})
+	var parts sync.WaitGroup
+	for _, part := range []struct {
+		name string
+		run  func(context.Context, *testing.T, *testNet)
+	}{
+		{"uploads", testUploads},
+		{"fees and lane", testFeesAndLane},
+		{"governance", testGovernance},
+		{"registration", testRegistration},
+		{"claims and answers", testClaims},
+		{"verdicts and demands", testVerdicts},
+		{"reports", testReports},
+		{"killed node", testKilledNode},
+		{"newcomers", testNewcomers},
+	} {
+		// They mostly wait for heights: not t.Parallel, which would let only as many run as
+		// there are cores, and some would miss their phase.
+		parts.Add(1)
+		go func() {
+			defer parts.Done()
+			t.Run(part.name, func(t *testing.T) { part.run(ctx, t, n) })
+		}()
+	}
+	parts.Wait()
 	if t.Failed() {
 		n.mu.Lock()
 		defer n.mu.Unlock()
