@@ -104,7 +104,7 @@ func runDemo(ctx context.Context, keep bool) (err error) {
 	d.Printf("%s", d.bold("Assay demo: four nodes, four miners, one of them a cheat"))
 	d.net, err = newLocalnet(localSpec{
 		Dir: dir, Nodes: 4, BlockTime: 350 * time.Millisecond, Sprint: demoSprint(), Voting: 14 * time.Second,
-		Worker: d.worker, Mining: d.mining, Audit: d.auditing,
+		Price: d.price, Worker: d.worker, Mining: d.mining, Audit: d.auditing,
 	})
 	if err != nil {
 		return fmt.Errorf("demo: prepare the network: %w", err)

@@ -20,7 +20,7 @@ const demoPrompt = "The Rays of Light "
 // infer streams an answer from a miner, checks its receipt by running it again
 // on the reference device, and shows that a lie is noticed.
 func (d *demo) infer(ctx context.Context) error {
-	endpoint := "http://" + d.net.nodes[1].member.Addresses.Serve
+	endpoint := "http://" + d.net.nodes[payingNode].member.Addresses.Serve
 	offers, err := client.Offers(ctx, endpoint)
 	if err != nil {
 		return err
@@ -32,8 +32,12 @@ func (d *demo) infer(ctx context.Context) error {
 		Module: offers[0].Module, Model: offers[0].Model, Seed: [32]byte{42}, MaxTokens: 120, Prompt: []byte(demoPrompt),
 		Sampling: commit.Sampling{Temperature: commit.Q16 * 6 / 10, TopP: commit.Q16 * 95 / 100, Penalty: commit.Q16},
 	}
+	channel, err := d.openChannel(ctx)
+	if err != nil {
+		return err
+	}
 	var text strings.Builder
-	answer, err := client.Stream(ctx, endpoint, req, client.StreamOptions{Token: func(t client.Token) {
+	answer, err := client.Stream(ctx, endpoint, req, client.StreamOptions{Payer: channel.payer, Token: func(t client.Token) {
 		text.Write(t.Text)
 		d.Live("   %s%s", demoPrompt, strings.ReplaceAll(text.String(), "\n", " "))
 	}})
@@ -41,7 +45,7 @@ func (d *demo) infer(ctx context.Context) error {
 		return err
 	}
 	d.Printf("      %s%s", d.dim(demoPrompt), strings.ReplaceAll(answer.Text(), "\n", " "))
-	d.ok("%d tokens over a WebSocket, receipt signed by %s", len(answer.Tokens), d.net.nodes[1].member.Moniker)
+	d.ok("%d tokens over a WebSocket, receipt signed by %s", len(answer.Tokens), d.net.nodes[payingNode].member.Moniker)
 	if err := verifyAnswer(ctx, d.net.engine, answer); err != nil {
 		return fmt.Errorf("the receipt does not hold: %w", err)
 	}
@@ -59,18 +63,15 @@ func (d *demo) infer(ctx context.Context) error {
 		return fmt.Errorf("an over-long prompt was not refused: %v", err)
 	}
 	d.ok("an altered token is noticed; an over-long prompt is refused: %s", refused.Message)
-	return nil
+	return d.cashed(ctx, channel, answer.Receipt.Price)
 }
 
 // errNotShipped is an answer that cannot be re-run here: this program holds only
 // the shipped module and model.
 var errNotShipped = errors.New("only answers of the shipped model can be re-run here")
 
-// verifyAnswer re-runs an answer of the shipped model on the reference device.
-func verifyAnswer(ctx context.Context, e *engine, a *client.Answer) error {
-	if err := a.Check(); err != nil {
-		return err
-	}
+// verifyShipped says whether an answer is of the shipped module and model.
+func verifyShipped(a *client.Answer) error {
 	entry, err := catalog.Get(catalog.Llama)
 	if err != nil {
 		return err
@@ -80,7 +81,27 @@ func verifyAnswer(ctx context.Context, e *engine, a *client.Answer) error {
 		return err
 	}
 	if a.Request.Module != entry.Manifest.Hash || a.Request.Model != blob.Hash {
-		return fmt.Errorf("%w: module %x, model %x; shipped are %s with %s", errNotShipped, a.Request.Module[:4], a.Request.Model[:4], catalog.Llama, catalog.Opticks)
+		return fmt.Errorf("%w: this one is of module %x and model %x; shipped are %s and %s",
+			errNotShipped, a.Request.Module[:4], a.Request.Model[:4], catalog.Llama, catalog.Opticks)
+	}
+	return nil
+}
+
+// verifyAnswer re-runs an answer of the shipped model on the reference device.
+func verifyAnswer(ctx context.Context, e *engine, a *client.Answer) error {
+	if err := a.Check(); err != nil {
+		return err
+	}
+	if err := verifyShipped(a); err != nil {
+		return err
+	}
+	entry, err := catalog.Get(catalog.Llama)
+	if err != nil {
+		return err
+	}
+	blob, err := catalog.Model(catalog.Opticks)
+	if err != nil {
+		return err
 	}
 	file, err := manifest.DecodeModel(blob.Blob)
 	if err != nil {
