@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
@@ -59,7 +60,7 @@ func (d *demo) govern(ctx context.Context) error {
 	if _, err := propose(nil); !errors.As(err, &refused) {
 		return fmt.Errorf("a proposal without deposit was not refused: %v", err)
 	}
-	d.ok("without a deposit the proposal was refused: %s", clip(refused.Log, 80))
+	d.ok("without a deposit the proposal was refused: %s", reason(refused))
 	id, err := propose(gnkCoins(1_000))
 	if err != nil {
 		return err
@@ -82,7 +83,7 @@ func (d *demo) vote(ctx context.Context, id uint64) error {
 		var refused *client.TxError
 		switch {
 		case i == cheatNode && errors.As(err, &refused):
-			d.ok("the cheat has no weight, its vote was refused: %s", clip(refused.Log, 70))
+			d.ok("the cheat has no weight, its vote was refused: %s", reason(refused))
 		case i == cheatNode:
 			return fmt.Errorf("the cheat's vote was not refused: %v", err)
 		case err != nil:
@@ -132,6 +133,15 @@ func (d *demo) seeHashpow(ctx context.Context, id uint64, hash [32]byte) error {
 	}
 	d.ok("three miners were paid %s GNK for %d units of the new work", gnk(s.Settlement.Paid), s.Settlement.ValidUnits)
 	return nil
+}
+
+// reason is what the chain said, without the SDK's preamble, on one line.
+func reason(refused *client.TxError) string {
+	_, text, ok := strings.Cut(refused.Log, "message index: 0: ")
+	if !ok {
+		text = refused.Log
+	}
+	return fmt.Sprintf("%s (%s %d)", clip(text, 60), refused.Codespace, refused.Code)
 }
 
 // proposalID reads the number of a proposal from its transaction's events.
