@@ -199,7 +199,21 @@ func (d *demo) audit(ctx context.Context) error {
 	if len(verdicts.Verdicts) < 3 {
 		return fmt.Errorf("only %d verdicts are on chain", len(verdicts.Verdicts))
 	}
-	d.ok("%d verdicts on chain; the cheat's claim is void, its vesting rewards are forfeit, it is jailed", len(verdicts.Verdicts))
+	d.ok("%d verdicts on chain; the cheat's claim is void and it is jailed", len(verdicts.Verdicts))
+	return d.forfeited(ctx, cheat)
+}
+
+// forfeited checks that a jailed miner has no reward left that would vest.
+func (d *demo) forfeited(ctx context.Context, cheat string) error {
+	r, err := sprinttypes.NewQueryClient(d.at().c.Conn()).Vesting(ctx, &sprinttypes.QueryVestingRequest{Owner: cheat})
+	switch {
+	case notFound(err):
+	case err != nil:
+		return fmt.Errorf("vesting rewards of the cheat: %w", err)
+	case !r.Held.IsZero():
+		return fmt.Errorf("the cheat still holds %s GNK of vesting rewards", gnk(r.Held))
+	}
+	d.ok("no reward of the cheat is left to vest; the chain goes on with three validators")
 	return nil
 }
 
