@@ -32,6 +32,7 @@ type askOptions struct {
 	seed        uint64
 	verify      bool
 	output      string
+	pay         payOptions
 }
 
 func askCommand() *cobra.Command {
@@ -45,9 +46,10 @@ func askCommand() *cobra.Command {
 			"The same prompt, seed and sampling give the same answer from every miner.\n\n" +
 			"PROMPT - reads the prompt from standard input. Where the output is no terminal, only the\n" +
 			"answer's text is written. Exits non-zero when the miner refuses or the answer does not hold.",
-		Example: "  assay ask \"The Rays of Light \" --endpoint http://127.0.0.1:8545\n" +
-			"  assay ask \"The Rays of Light \" --endpoint http://127.0.0.1:8545 --temperature 0 --verify\n" +
-			"  echo -n \"By the Prism \" | assay ask - --endpoint http://127.0.0.1:8545 --output json | jq .receipt",
+		Example: "  assay ask \"The Rays of Light \" --endpoint http://127.0.0.1:26604\n" +
+			"  assay ask \"The Rays of Light \" --endpoint http://127.0.0.1:26604 --temperature 0 --verify\n" +
+			"  echo -n \"By the Prism \" | assay ask - --endpoint http://127.0.0.1:26604 --output json | jq .receipt\n" +
+			"  assay ask \"The Rays \" --endpoint http://127.0.0.1:26604 --channel 1 --from client --grpc 127.0.0.1:26602",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.output != "text" && o.output != "json" {
@@ -81,6 +83,7 @@ func askCommand() *cobra.Command {
 	fl.Uint64Var(&o.seed, "seed", 0, "seed of the draws")
 	fl.BoolVar(&o.verify, "verify", false, "run the receipt again on the reference device")
 	fl.StringVar(&o.output, "output", "text", "text or json")
+	o.pay.flags(cmd)
 	if err := cmd.MarkFlagRequired("endpoint"); err != nil {
 		panic(err) // the flag was defined above
 	}
@@ -95,7 +98,11 @@ func ask(ctx context.Context, o askOptions, prompt []byte, out io.Writer, tty bo
 		return err
 	}
 	text := &plainWriter{w: out, raw: !tty}
-	opt := client.StreamOptions{}
+	payer, err := o.pay.payer(ctx)
+	if err != nil {
+		return err
+	}
+	opt := client.StreamOptions{Payer: payer}
 	if o.output == "text" {
 		opt.Token = func(t client.Token) { text.Write(t.Text) }
 	}
