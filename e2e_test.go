@@ -32,6 +32,7 @@ func TestNetwork(t *testing.T) {
 		{"reports", testReports},
 		{"killed node", testKilledNode},
 		{"newcomers", testNewcomers},
+		{"inference", testInference},
 	} {
 		// They mostly wait for heights: not t.Parallel, which would let only as many run as
 		// there are cores, and some would miss their phase.
