@@ -80,6 +80,8 @@ func New(cfg Config) (*App, error) {
 			app.closers = append(app.closers, deps.Closer)
 		}
 	}
+	host := &halter{Admitter: deps.Admitter}
+	deps.Admitter = host
 	app.keepers = newKeepers(app, cfg, deps)
 	app.manager = module.NewManager(app.modules(enc)...)
 	app.basic = module.NewBasicManagerFromManager(app.manager, nil)
@@ -104,7 +106,7 @@ func New(cfg Config) (*App, error) {
 		return app.manager.PreBlock(ctx)
 	})
 	app.SetBeginBlocker(app.manager.BeginBlock)
-	app.SetEndBlocker(app.manager.EndBlock)
+	app.SetEndBlocker(host.guard(app.manager.EndBlock))
 	app.SetAnteHandler(newAnteHandler(app))
 
 	mempool := newPool()
