@@ -7,10 +7,8 @@ import (
 	"io/fs"
 	"net"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -53,7 +51,7 @@ func devnetCommand() *cobra.Command {
 			"  assay query sprint epoch --home ~/.cache/assay/devnet",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			ctx, stop := untilInterrupt(cmd.Context())
 			defer stop()
 			return runDevnet(ctx, cfg)
 		},
@@ -111,19 +109,25 @@ func (d *devnet) open() error {
 	if err != nil {
 		return err
 	}
-	if d.cfg.Reset {
-		if err := resetDevnet(dir); err != nil {
-			return err
-		}
-	}
-	layout, err := network.LoadLayout(dir)
-	known := err == nil
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w (--reset begins anew)", err)
-	}
 	port := d.cfg.Port
 	if err := freePorts(port); err != nil {
 		return err
+	}
+	layout, err := network.LoadLayout(dir)
+	known := err == nil && len(layout.Members) > 0
+	if d.cfg.Reset {
+		if known {
+			if err := stopped(layout); err != nil {
+				return err
+			}
+		}
+		if err := resetDevnet(dir); err != nil {
+			return err
+		}
+		known, err = false, nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w (--reset begins anew)", err)
 	}
 	spec := localSpec{
 		Dir: dir, Nodes: devnetNodes, BasePort: port, BlockTime: 500 * time.Millisecond,
@@ -151,6 +155,15 @@ func (d *devnet) open() error {
 	d.say("going on with the network in %s", dir)
 	d.net, err = openLocalnet(spec, layout)
 	return err
+}
+
+// stopped refuses a network that runs, perhaps on other ports.
+func stopped(l *network.Layout) error {
+	conn, err := net.DialTimeout("tcp", l.Members[0].Addresses.P2P, time.Second)
+	if err != nil {
+		return nil
+	}
+	return errors.Join(fmt.Errorf("the network in %s runs: stop it first", l.Dir), conn.Close())
 }
 
 // resetDevnet removes a network and nothing else.

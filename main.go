@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -51,4 +53,12 @@ func nodeDeps(_ string, code app.Code) (app.Deps, error) {
 		return app.Deps{}, err
 	}
 	return newDeps(e, code), nil
+}
+
+// untilInterrupt returns a context that Ctrl-C ends. A second Ctrl-C ends the
+// process, in case its orderly end takes too long.
+func untilInterrupt(ctx context.Context) (context.Context, func()) {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -65,7 +63,7 @@ func moduleBenchCommand() *cobra.Command {
 			if units < 0 || units > benchUnits {
 				return fmt.Errorf("--units is 0 to %d, not %d", benchUnits, units)
 			}
-			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			ctx, stop := untilInterrupt(cmd.Context())
 			defer stop()
 			wasm, err := readModule(args[0])
 			if err != nil {
