@@ -154,7 +154,6 @@ func testAnswers(ctx context.Context, t *testing.T, n *testNet, leaves [][]commi
 type drawn struct {
 	claim   commit.Claim
 	indexes []uint64
-	opened  []commit.Opening
 }
 
 // round waits for the audit of epoch 1 and returns it with the tester's VRF proof.

@@ -40,8 +40,7 @@ const escrowed = 20_000
 func startCharging(t *testing.T, limits gateway.Limits, change func(*client.PayerConfig)) (*miner, *client.Payer) {
 	t.Helper()
 	key := secp256k1.GenPrivKeyFromSecret([]byte("client"))
-	var m *miner
-	m = startMiner(t, func(cfg *gateway.Config) {
+	m := startMiner(t, func(cfg *gateway.Config) {
 		chain := escrow{channel: till.Channel{Miner: cfg.Signer.Address(), Escrow: escrowed, Verify: key.PubKey().VerifySignature}}
 		taken, err := till.New(t.Context(), till.Config{Chain: chain, Dir: t.TempDir(), ChainID: chainID,
 			Miner: cfg.Signer.Address(), PromptByte: 10, Token: 100})
