@@ -55,7 +55,6 @@ func askCommand() *cobra.Command {
 			if o.output != "text" && o.output != "json" {
 				return fmt.Errorf("--output is %q; text or json", o.output)
 			}
-			cmd.SilenceUsage = true
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			prompt := []byte(args[0])

@@ -44,6 +44,8 @@ type localSpec struct {
 	Sprint    sprinttypes.Params
 	Voting    time.Duration // length of a governance vote
 
+	Price func(node int) int64 // ngnk a byte and token; nil: free
+
 	Worker func(node int) miner.Worker // nil, or nil for a node: honest
 	Mining func(node int, e miner.Event)
 	Audit  func(node int, e auditor.Event)
@@ -197,6 +199,9 @@ func (n *localnet) startWork(ctx context.Context, i int) error {
 	cfg := participantConfig{
 		Home: ln.member.Home, GRPC: ln.member.Addresses.GRPC, Listen: ln.member.Addresses.Serve,
 		Keys: keys, Engine: n.engine, Models: n.models, Commits: 2,
+	}
+	if n.spec.Price != nil {
+		cfg.Price = n.spec.Price(i)
 	}
 	if n.spec.Worker != nil {
 		cfg.Worker = n.spec.Worker(i)

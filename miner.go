@@ -17,6 +17,7 @@ import (
 	"github.com/assaynet/assay/hostgpu/device"
 	"github.com/assaynet/assay/runtime/gateway"
 	"github.com/assaynet/assay/runtime/miner"
+	"github.com/assaynet/assay/runtime/till"
 	"github.com/assaynet/assay/sdk/client"
 )
 
@@ -33,7 +34,8 @@ type minerConfig struct {
 	Device       string
 	Process      bool
 	Serve        bool
-	Rate         int // units a second; 0 is as many as the device can
+	Rate         int   // units a second; 0 is as many as the device can
+	Price        int64 // ngnk a prompt byte and a token; 0 is free
 	Output       string
 }
 
@@ -72,6 +74,7 @@ func minerCommand() *cobra.Command {
 	f.StringVar(&cfg.Endpoint, "endpoint", "", "URL at which others reach --listen (default http://LISTEN)")
 	f.BoolVar(&cfg.Validator, "validator", false, "vote blocks once there is power; needs a node with the same home")
 	f.BoolVar(&cfg.Serve, "serve", true, "answer clients with the shipped model")
+	f.Int64Var(&cfg.Price, "price", 0, "ngnk for each prompt byte and each token, paid by channel; 0 is free")
 	f.IntVar(&cfg.Rate, "rate", 0, "most units a second; 0 is as many as the device can")
 	f.StringVar(&cfg.Output, "output", "text", "text, or json: one object an event")
 	deviceFlags(cmd, &cfg.Device, &cfg.Process)
@@ -98,6 +101,9 @@ func (cfg *minerConfig) check() error {
 	}
 	if cfg.Rate < 0 {
 		return fmt.Errorf("--rate is at least 0, not %d", cfg.Rate)
+	}
+	if cfg.Price < 0 || cfg.Price > till.MaxPrice {
+		return fmt.Errorf("--price is %d; 0 to %d ngnk allowed", cfg.Price, int64(till.MaxPrice))
 	}
 	if cfg.Endpoint == "" {
 		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() || port == "0" {
@@ -146,7 +152,7 @@ func runMiner(ctx context.Context, cfg minerConfig) (err error) {
 	}
 	part := participantConfig{
 		Home: cfg.Home, GRPC: cfg.GRPC, Listen: cfg.Listen, Keys: keys, Engine: e, Models: models,
-		Mining: p.mining(""), Audit: p.auditing(""),
+		Mining: p.mining(""), Audit: p.auditing(""), Price: cfg.Price,
 	}
 	if cfg.Rate > 0 {
 		part.Worker = paced{miner.SandboxWorker{Runtime: e.rt, Device: e.native}, cfg.Rate}

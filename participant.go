@@ -17,6 +17,7 @@ import (
 	"github.com/assaynet/assay/chain/network"
 	"github.com/assaynet/assay/runtime/gateway"
 	"github.com/assaynet/assay/runtime/miner"
+	"github.com/assaynet/assay/runtime/till"
 	"github.com/assaynet/assay/sdk/client"
 	"github.com/assaynet/assay/verifier/auditor"
 )
@@ -34,6 +35,9 @@ type participantConfig struct {
 	Mining  func(miner.Event)
 	Audit   func(auditor.Event)
 	Commits int // commitments a sprint; 0: the miner's default
+
+	// Price in ngnk of a prompt byte and of a token; 0 serves for free.
+	Price int64
 }
 
 // participant is a miner, an auditor and a gateway that talk to one node over
@@ -43,6 +47,7 @@ type participant struct {
 	link    *link
 	miner   *miner.Miner
 	auditor *auditor.Auditor
+	till    *till.Till // nil: free
 	gateway *gateway.Server
 	http    *http.Server
 
@@ -105,9 +110,16 @@ func startParticipant(ctx context.Context, cfg participantConfig) (_ *participan
 		return nil, err
 	}
 	view := newNodeView(p.link, cfg.Engine.native.Name())
-	p.gateway, err = gateway.New(gateway.Config{
+	serving := gateway.Config{
 		Engine: cfg.Models, Signer: accountSigner{p.link.acct}, Network: view, Openings: p.miner.Handler(),
-	}, nil)
+	}
+	if cfg.Price != 0 {
+		if p.till, err = newTill(ctx, p.link, cfg.Home, cfg.Price); err != nil {
+			return nil, err
+		}
+		serving.Till = p.till
+	}
+	p.gateway, err = gateway.New(serving, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -127,6 +139,9 @@ func (p *participant) run(view *nodeView) error {
 	p.background(func() error { return p.miner.Run(ctx) }, context.Canceled)
 	p.background(func() error { return p.auditor.Run(ctx) }, context.Canceled)
 	p.background(func() error { return view.follow(ctx) }, context.Canceled)
+	if p.till != nil {
+		p.background(func() error { return p.till.Run(ctx) }, context.Canceled)
+	}
 	return nil
 }
 
