@@ -29,6 +29,10 @@ type judge struct {
 	stop context.CancelFunc
 	wg   sync.WaitGroup
 
+	// turn holds one token: modules run one at a time, so that a burst of
+	// reports needs no more memory than one.
+	turn chan struct{}
+
 	mu   sync.Mutex
 	jobs map[[32]byte]*verdict
 	done [][32]byte // finished jobs, oldest first
@@ -53,7 +57,7 @@ type verdict struct {
 }
 
 func newJudge(e *engine, code app.Code) *judge {
-	j := &judge{engine: e, code: code, jobs: map[[32]byte]*verdict{}}
+	j := &judge{engine: e, code: code, turn: make(chan struct{}, 1), jobs: map[[32]byte]*verdict{}}
 	j.ctx, j.stop = context.WithCancel(context.Background())
 	return j
 }
@@ -108,6 +112,8 @@ func (j *judge) AdmitActivation(a registrytypes.Activation, module, model []byte
 
 // tryWork computes one unit twice, in fresh instances.
 func (j *judge) tryWork(w recheck.Work) error {
+	j.turn <- struct{}{}
+	defer func() { <-j.turn }()
 	var first commit.Digest
 	for i := range 2 {
 		d, err := j.engine.checker.Unit(j.ctx, w, 1)
@@ -166,7 +172,9 @@ func (j *judge) Wait(id [32]byte) (digest [32]byte, trap uint8) {
 func (j *judge) work(v *verdict) {
 	defer j.wg.Done()
 	defer close(v.ready)
+	j.turn <- struct{}{}
 	v.digest, v.trap, v.err = j.run(v.job)
+	<-j.turn
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.done = append(j.done, v.job.ID)

@@ -7,6 +7,7 @@ import (
 
 	audittypes "github.com/assaynet/assay/chain/audit/types"
 	registrytypes "github.com/assaynet/assay/chain/registry/types"
+	"github.com/assaynet/assay/hostgpu/wasmdev"
 	"github.com/assaynet/assay/modules/catalog"
 	"github.com/assaynet/assay/modules/manifest"
 	"github.com/assaynet/assay/runtime/abi"
@@ -113,6 +114,36 @@ func TestJudgeReexecutes(t *testing.T) {
 		}
 		if err := j.Close(); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// TestJudgeBoundsMemory: reports arrive in bursts, and every re-execution may
+// reserve as much tensor memory as the device has. A burst must wait its turn:
+// a device that is too full is a failure of the host, which halts the node.
+func TestJudgeBoundsMemory(t *testing.T) {
+	e := openEngine(t)
+	m := shipped(t, catalog.TransformerPow)
+	tight, err := wasmdev.New(wasmdev.Config{Sandbox: e.rt, MemoryBytes: m.Manifest.TensorBytes * 3 / 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tight.Close()
+	checker := recheck.New(recheck.Config{Runtime: e.rt, Device: tight})
+	defer checker.Close()
+	code := func(context.Context, [32]byte) ([]byte, error) { return m.Wasm, nil }
+	j := newJudge(&engine{rt: e.rt, checker: checker}, code)
+	defer j.Close()
+	jobs := make([]audittypes.Job, 24)
+	for i := range jobs {
+		jobs[i] = audittypes.Job{ID: [32]byte{byte(i + 1)}, ModuleHash: m.Manifest.Hash, Params: m.Manifest.Params,
+			Identity: make([]byte, 20), TensorBytes: m.Manifest.TensorBytes,
+			GasSetup: m.Manifest.GasSetup, GasUnit: m.Manifest.GasUnit, Index: uint64(i)}
+		j.Queue(jobs[i])
+	}
+	for _, job := range jobs {
+		if _, trap := j.Wait(job.ID); abi.Trap(trap) != abi.TrapNone {
+			t.Fatalf("job %x: %v", job.ID[:1], abi.Trap(trap))
 		}
 	}
 }
