@@ -40,14 +40,15 @@ lint:
 vuln:
 	$(GO) run $(GOVULNCHECK) ./...
 
-# Protobuf code and guest bindings; needs protoc (Debian: protobuf-compiler).
+# Protobuf code (needs protoc, Debian: protobuf-compiler) and what derives from
+# the op table: guest bindings, kernel prototypes, tables of the specification.
 generate:
 	chain/proto/generate.sh
 	hostgpu/plugin/generate.sh
-	$(GO) generate ./sdk/guest/...
+	$(GO) generate ./sdk/guest/... ./hostgpu/device ./modules/kernels
 
 generate-check: generate
-	@git diff --exit-code --stat -- chain sdk hostgpu || { echo "generated code is stale: run 'make generate' and commit"; exit 1; }
+	@git diff --exit-code --stat -- chain sdk hostgpu modules/kernels docs/spec || { echo "generated code is stale: run 'make generate' and commit"; exit 1; }
 
 # Rebuilds the shipped .wasm files; kernels need clang-19 and lld-19.
 modules:

@@ -15,6 +15,8 @@ type Dims [26]int
 // Get returns the value of a symbol, for instance Get('M').
 func (d *Dims) Get(symbol byte) int { return d[symbol-'A'] }
 
+func (d *Dims) set(symbol byte, v int) { d[symbol-'A'] = v }
+
 // Operand of a call as a device sees it.
 type operandShape struct {
 	dtype DType
@@ -61,6 +63,7 @@ type compiledOp struct {
 	spec    *OpSpec
 	tensors []compiledTensor
 	imms    []Operand
+	price   []compiledTerm
 }
 
 type compiledTensor struct {
@@ -97,6 +100,7 @@ func compileTable() []compiledOp {
 		if len(c.tensors) > MaxTensors {
 			panic("device: too many tensors in " + spec.Name)
 		}
+		c.compilePrice()
 		out[i] = c
 	}
 	return out
@@ -181,8 +185,10 @@ func (c *compiledOp) check(ops []operandShape, present []bool, imms []int64) (Di
 			return dims, fmt.Errorf("%w: %s: %s = %d is outside [%d, %d]", ErrShape, c.spec.Name, o.Name, imms[i], o.Min, o.Max)
 		}
 	}
-	if err := checkRules(c.spec.Op, &dims, imms); err != nil {
-		return dims, fmt.Errorf("%w: %s: %s", ErrShape, c.spec.Name, err.Error())
+	if c.spec.Rules != nil {
+		if err := c.spec.Rules(&dims, imms); err != nil {
+			return dims, fmt.Errorf("%w: %s: %s", ErrShape, c.spec.Name, err.Error())
+		}
 	}
 	return dims, nil
 }

@@ -8,3 +8,5 @@
 // the normative definition of each op, hostgpu/devicetest its executable
 // reference.
 package device
+
+//go:generate go run ./gen ../../docs/spec/ops.md

@@ -1,8 +1,24 @@
 package device
 
-// gasBase is the price of a call before its work: checking, queueing and the
-// reference device's call into its kernels, about 0.4 µs.
-const gasBase = 400
+// Term is one term of a price: Rate/1024 units of gas for each of the product
+// of the symbols in Of, such as "MNK". The letter z stands for the bytes of an
+// element of the type that the call's TypeAny operands share. If names an
+// optional operand whose absence drops the term.
+//
+// Rates are nanoseconds·1024 of the reference device on one core of a server
+// processor of 2023, measured by "make bench-gas".
+type Term struct {
+	Rate int64
+	Of   string
+	If   string
+}
+
+// GasBase is the price of a call before its work: checking, queueing and the
+// reference device's call into its kernels.
+const GasBase = 400
+
+// gasOne is the denominator of a Term's rate, as a shift.
+const gasOne = 10
 
 // Gas is the price of a call, from shapes alone; one unit is about one
 // nanosecond of the reference device. It makes the checks 1 to 6 of the spec
@@ -28,68 +44,79 @@ func Gas(sp Space, c Call) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return op.gas(&dims, ops[:], present[:], c.Imms), nil
+	return op.gas(&dims, ops[:], present[:]), nil
 }
 
 // DigestGas is the price of op digest over a tensor of n bytes; assay.record
 // is charged the same.
-func DigestGas(n int64) int64 { return gasBase + 2*n }
-
-// gas prices a checked call. The formulas are docs/spec/ops.md, section 5.
-func (c *compiledOp) gas(d *Dims, ops []operandShape, present []bool, imms []int64) int64 {
-	dim := func(symbol byte) int64 { return int64(d.Get(symbol)) }
-	var work int64
-	switch c.spec.Op {
-	case OpExpand:
-		work = 2 * dim('M') * dim('K')
-	case OpGemm:
-		work = gasGemm(dim('M'), dim('N'), dim('K'))
-	case OpRescale:
-		work = 4 * dim('M') * dim('N')
-	case OpLinear:
-		mn := dim('M') * dim('N')
-		work = gasGemm(dim('M'), dim('N'), dim('K')) + 4*mn
-		for i, t := range c.tensors {
-			if t.Kind == Opt && present[i] {
-				work += mn
-			}
-		}
-	case OpQuant:
-		work = 3 * dim('M') * dim('K')
-	case OpNorm:
-		work = 6 * dim('M') * dim('K')
-	case OpNormQuant:
-		work = 8 * dim('M') * dim('K')
-	case OpRope:
-		work = 4 * dim('M') * dim('C')
-	case OpAttention:
-		work = gasAttention(dim, imms[0])
-	case OpSiluMul:
-		work = 12 * dim('M') * dim('K')
-	case OpAdd, OpAddRow:
-		work = dim('M') * dim('K')
-	case OpEmbed:
-		work = 4 * dim('M') * dim('K')
-	case OpCopy, OpSlice, OpGather:
-		work = ops[0].shape.Elems() * int64(ops[0].dtype.Size()) / 4
-	case OpSample:
-		work = 32 * dim('V')
-		if l := dim('L'); l > 0 {
-			work += 4 * l
-		}
-	case OpDigest:
-		return DigestGas(ops[1].shape.Elems() * int64(ops[1].dtype.Size()))
+func DigestGas(n int64) int64 {
+	sum := int64(1<<gasOne - 1)
+	for _, t := range compiled[OpDigest-1].price {
+		sum += t.rate * n // all its terms are of M·K·z, the bytes
 	}
-	return gasBase + work
+	return GasBase + sum>>gasOne
 }
 
-func gasGemm(m, n, k int64) int64 { return m*n*k/16 + (m+n)*k/4 + m*n }
+// compiledTerm is a Term parsed.
+type compiledTerm struct {
+	rate    int64
+	symbols []byte // of Dims
+	elem    bool   // times the element size
+	opt     int    // tensor operand that must be present, or -1
+}
 
-func gasAttention(dim func(byte) int64, seg int64) int64 {
-	m, s, c, e, h := dim('M'), dim('S'), dim('C'), dim('E'), dim('H')
-	if m == 0 {
-		return 0
+func (c *compiledOp) compilePrice() {
+	for _, t := range c.spec.Price {
+		p := compiledTerm{rate: t.Rate, opt: -1}
+		for i := range len(t.Of) {
+			if t.Of[i] == 'z' {
+				p.elem = true
+				continue
+			}
+			p.symbols = append(p.symbols, t.Of[i])
+		}
+		for i, o := range c.tensors {
+			if t.If == o.Name {
+				p.opt = i
+			}
+		}
+		if t.Rate < 1 || t.Rate > maxRate || t.If != "" && p.opt < 0 {
+			panic("device: bad price of " + c.spec.Name)
+		}
+		c.price = append(c.price, p)
 	}
-	kseg := s / (m / seg)
-	return 3*m*kseg*c/16 + 12*m*kseg*h + 12*m*c + s*e
+}
+
+// maxRate keeps the sum of a price far from wrapping: products of dimensions
+// that occur in prices are below 2^46 (docs/spec/ops.md, section 5).
+const maxRate = 1 << 16
+
+// gas prices a checked call.
+func (c *compiledOp) gas(d *Dims, ops []operandShape, present []bool) int64 {
+	sum := int64(1<<gasOne - 1)
+	for i := range c.price {
+		t := &c.price[i]
+		if t.opt >= 0 && !present[t.opt] {
+			continue
+		}
+		n := t.rate
+		for _, s := range t.symbols {
+			n *= int64(d.Get(s))
+		}
+		if t.elem {
+			n *= c.elemSize(ops)
+		}
+		sum += n
+	}
+	return GasBase + sum>>gasOne
+}
+
+// elemSize is the size of the type that the TypeAny operands share.
+func (c *compiledOp) elemSize(ops []operandShape) int64 {
+	for i := range c.tensors {
+		if c.tensors[i].Type == TypeAny {
+			return int64(ops[i].dtype.Size())
+		}
+	}
+	return 0
 }

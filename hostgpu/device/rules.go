@@ -14,47 +14,57 @@ var (
 	errK       = errors.New("more than 131,072 columns")
 	errRope    = errors.New("want D even and at least 2, C a multiple of D, P at least 1")
 	errHeads   = errors.New("want C = H·D, E = G·D, 1 <= D <= 1,024, H a multiple of G")
-	errSegment = errors.New("want M = n·seg, S = n·kseg, seg <= kseg <= 65,536")
+	errSegment = errors.New("want M = n·seg, S = n·T, seg <= T <= 65,536")
 	errTable   = errors.New("empty table")
 	errColumns = errors.New("columns outside src")
 	errVocab   = errors.New("want V in [1, 4,194,304]")
 )
 
-// checkRules is check 6 of the spec: what symbols alone cannot say.
-func checkRules(op Op, d *Dims, imms []int64) error {
-	switch op {
-	case OpGemm, OpLinear, OpNorm, OpNormQuant:
-		if d.Get('K') > MaxK {
-			return errK
-		}
-	case OpRope:
-		dd := d.Get('D')
-		if dd < 2 || dd%2 != 0 || d.Get('C')%dd != 0 || d.Get('P') < 1 {
-			return errRope
-		}
-	case OpAttention:
-		return checkAttention(d, int(imms[0]))
-	case OpEmbed:
-		if d.Get('V') < 1 {
-			return errTable
-		}
-	case OpSlice:
-		if int(imms[0])+d.Get('N') > d.Get('K') {
-			return errColumns
-		}
-	case OpGather:
-		if d.Get('S') < 1 {
-			return errTable
-		}
-	case OpSample:
-		if v := d.Get('V'); v < 1 || v > MaxVocab {
-			return errVocab
-		}
+func ruleK(d *Dims, _ []int64) error {
+	if d.Get('K') > MaxK {
+		return errK
 	}
 	return nil
 }
 
-func checkAttention(d *Dims, seg int) error {
+func ruleRope(d *Dims, _ []int64) error {
+	dd := d.Get('D')
+	if dd < 2 || dd%2 != 0 || d.Get('C')%dd != 0 || d.Get('P') < 1 {
+		return errRope
+	}
+	return nil
+}
+
+func ruleEmbed(d *Dims, _ []int64) error {
+	if d.Get('V') < 1 {
+		return errTable
+	}
+	return nil
+}
+
+func ruleSlice(d *Dims, imms []int64) error {
+	if int(imms[0])+d.Get('N') > d.Get('K') {
+		return errColumns
+	}
+	return nil
+}
+
+func ruleGather(d *Dims, _ []int64) error {
+	if d.Get('S') < 1 {
+		return errTable
+	}
+	return nil
+}
+
+func ruleSample(d *Dims, _ []int64) error {
+	if v := d.Get('V'); v < 1 || v > MaxVocab {
+		return errVocab
+	}
+	return nil
+}
+
+// ruleAttention sets T, the keys of a segment; 0 where there is none.
+func ruleAttention(d *Dims, imms []int64) error {
 	c, e, h, g := d.Get('C'), d.Get('E'), d.Get('H'), d.Get('G')
 	if h < 1 || g < 1 || h%g != 0 || c%h != 0 || e%g != 0 {
 		return errHeads
@@ -62,10 +72,11 @@ func checkAttention(d *Dims, seg int) error {
 	if hd := c / h; hd != e/g || hd < 1 || hd > MaxHeadDim {
 		return errHeads
 	}
-	m, s := d.Get('M'), d.Get('S')
+	m, s, seg := d.Get('M'), d.Get('S'), int(imms[0])
 	if m%seg != 0 {
 		return errSegment
 	}
+	d.set('T', 0)
 	if m == 0 {
 		return nil
 	}
@@ -73,5 +84,6 @@ func checkAttention(d *Dims, seg int) error {
 	if s%n != 0 || s/n < seg || s/n > MaxKeys {
 		return errSegment
 	}
+	d.set('T', s/n)
 	return nil
 }

@@ -8,7 +8,7 @@ import (
 // Markdown renders the table of operands for docs/spec/ops.md.
 func Markdown() string {
 	var b strings.Builder
-	b.WriteString("| op | outputs | inputs | immediates |\n| --- | --- | --- | --- |\n")
+	b.WriteString("| op | outputs | inputs | immediates | requires |\n| --- | --- | --- | --- | --- |\n")
 	for i := range Ops {
 		s := &Ops[i]
 		var out, in, imm []string
@@ -39,8 +39,48 @@ func Markdown() string {
 				}
 			}
 		}
-		fmt.Fprintf(&b, "| %d %s | %s | %s | %s |\n", s.Op, s.Name,
-			strings.Join(out, "; "), strings.Join(in, "; "), strings.Join(imm, "; "))
+		fmt.Fprintf(&b, "| %d %s | %s | %s | %s | %s |\n", s.Op, s.Name,
+			strings.Join(out, "; "), strings.Join(in, "; "), strings.Join(imm, "; "), s.Requires)
 	}
 	return b.String()
+}
+
+// GasMarkdown renders the table of prices for docs/spec/ops.md.
+func GasMarkdown() string {
+	var b strings.Builder
+	b.WriteString("| op | gas/1024, beside the base |\n| --- | --- |\n")
+	for i := range Ops {
+		var terms []string
+		for _, t := range Ops[i].Price {
+			text := fmt.Sprint(t.Rate)
+			for _, s := range t.Of {
+				text += "·" + string(s)
+			}
+			if t.If != "" {
+				text += " if " + t.If
+			}
+			terms = append(terms, text)
+		}
+		fmt.Fprintf(&b, "| %s | %s |\n", Ops[i].Name, strings.Join(terms, " + "))
+	}
+	return b.String()
+}
+
+// Spec returns the text of docs/spec/ops.md with its generated tables as Ops
+// has them. Each stands between "<!-- NAME:begin" ... "-->" and
+// "<!-- NAME:end -->".
+func Spec(text string) (string, error) {
+	for _, t := range []struct {
+		name string
+		make func() string
+	}{{"table", Markdown}, {"gas", GasMarkdown}} {
+		head, rest, ok := strings.Cut(text, "<!-- "+t.name+":begin")
+		note, rest, ok2 := strings.Cut(rest, "-->\n")
+		_, tail, ok3 := strings.Cut(rest, "<!-- "+t.name+":end -->")
+		if !ok || !ok2 || !ok3 {
+			return "", fmt.Errorf("device: no markers of the %s table", t.name)
+		}
+		text = head + "<!-- " + t.name + ":begin" + note + "-->\n" + t.make() + "<!-- " + t.name + ":end -->" + tail
+	}
+	return text, nil
 }

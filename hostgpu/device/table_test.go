@@ -1,7 +1,6 @@
 package device_test
 
 import (
-	"flag"
 	"os"
 	"strings"
 	"testing"
@@ -9,31 +8,18 @@ import (
 	"github.com/assaynet/assay/hostgpu/device"
 )
 
-var update = flag.Bool("update", false, "rewrite the generated table of docs/spec/ops.md")
-
-// TestSpecTable keeps the specification's table equal to the Go table.
+// TestSpecTable: the tables of the specification are the Go table's.
 func TestSpecTable(t *testing.T) {
-	const path = "../../docs/spec/ops.md"
-	raw, err := os.ReadFile(path)
+	raw, err := os.ReadFile("../../docs/spec/ops.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := string(raw)
-	head, rest, ok := strings.Cut(text, "<!-- table:begin")
-	marker, rest, ok2 := strings.Cut(rest, "-->\n")
-	_, tail, ok3 := strings.Cut(rest, "<!-- table:end -->")
-	if !ok || !ok2 || !ok3 {
-		t.Fatal("markers missing")
-	}
-	want := head + "<!-- table:begin" + marker + "-->\n" + device.Markdown() + "<!-- table:end -->" + tail
-	if text == want {
-		return
-	}
-	if !*update {
-		t.Fatal("docs/spec/ops.md is stale: run with -update")
-	}
-	if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+	want, err := device.Spec(string(raw))
+	if err != nil {
 		t.Fatal(err)
+	}
+	if string(raw) != want {
+		t.Fatal("docs/spec/ops.md is stale: run go generate ./hostgpu/device")
 	}
 }
 

@@ -162,8 +162,8 @@ func (b *Backend) idle() error {
 type instance struct {
 	k     *sandbox.Kernels
 	arena arena
-	funcs [len(exports)]func(args ...uint64) error
-	args  [maxArgs]uint64
+	funcs []func(args ...uint64) error // by op
+	args  []uint64                     // reused
 }
 
 func newInstance(rt *sandbox.Runtime) (*instance, error) {
@@ -175,12 +175,10 @@ func newInstance(rt *sandbox.Runtime) (*instance, error) {
 	if err != nil {
 		return nil, fmt.Errorf("wasmdev: %w", err)
 	}
-	in := &instance{k: k}
-	for op, name := range exports {
-		if name == "" {
-			continue
-		}
-		if in.funcs[op], err = k.Func(name); err != nil {
+	in := &instance{k: k, funcs: make([]func(args ...uint64) error, len(device.Ops)+1)}
+	for i := range device.Ops {
+		spec := &device.Ops[i]
+		if in.funcs[spec.Op], err = k.Func(spec.Name); err != nil {
 			k.Close()
 			return nil, fmt.Errorf("wasmdev: %w", err)
 		}

@@ -16,6 +16,17 @@ func TestHash(t *testing.T) {
 	}
 }
 
+// TestHeader: the prototypes that the C sources include are the table's.
+func TestHeader(t *testing.T) {
+	got, err := os.ReadFile("src/ops.h")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, kernels.Header()) {
+		t.Error("src/ops.h is stale: run go generate ./modules/kernels")
+	}
+}
+
 // TestReproducible rebuilds the module where the compiler is installed.
 func TestReproducible(t *testing.T) {
 	if testing.Short() {

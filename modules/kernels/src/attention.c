@@ -3,6 +3,7 @@
 // the scale of each value row, and one rounded division. Nothing is rescaled
 // on the way, so no result depends on the order of the keys.
 #include "fixed.h"
+#include "ops.h"
 #include "scales.h"
 
 enum {
@@ -339,9 +340,8 @@ static void attend(const heads *a, const span *s, u32 row, u32 head, u32 visible
 		dst[j] = shr_sat(divide((i64)sum_hi[j] * 256 + sum_lo[j], total), 24 + eps - a->eout);
 }
 
-EXPORT(attention) void attention(i32 *dst, const i8 *q, const scale *qs, const i8 *k, const scale *ks, const i8 *v,
-                                 const scale *vs, u32 m, u32 c, u32 h, u32 rows, u32 e, u32 g, u32 seg, u32 mant,
-                                 i32 exp, i32 eout) {
+void op_attention(i32 *dst, const i8 *q, const scale *qs, const i8 *k, const scale *ks, const i8 *v, const scale *vs,
+                  u32 m, u32 c, u32 h, u32 rows, u32 e, u32 g, u32 seg, u32 mant, i32 exp, i32 eout) {
 	heads a = {.dst = dst, .q = q, .qs = qs, .c = c, .h = h, .d = c / h, .mant = mant, .exp = exp, .eout = eout};
 	u32 n = m / seg, kseg = rows / n, group = h / g;
 	for (u32 b = 0; b < n; b++) {

@@ -2,6 +2,7 @@
 // 32-byte output. Four whole chunks are compressed together, one word of all
 // four in each vector; single blocks run with a state row in each vector.
 #include "blake3.h"
+#include "ops.h"
 
 enum { CHUNK_START = 1, CHUNK_END = 2, PARENT = 4, ROOT = 8, KEYED = 16, CHUNK = 1024, BLOCK = 64 };
 
@@ -227,9 +228,9 @@ void blake3(u8 *out, const u8 *key, const u8 *head, u32 headlen, const u8 *data,
 	__builtin_memcpy(out, cv, 32);
 }
 
-EXPORT(digest) void digest(u8 *out, const u8 *data, u32 n, u32 dtype, u32 rows, u32 cols, const u8 *key) {
-	u8 head[9] = {(u8)dtype};
+void op_digest(u8 *out, const u8 *data, const u8 *key, u32 rows, u32 cols, u32 type) {
+	u8 head[9] = {(u8)type};
 	__builtin_memcpy(head + 1, &rows, 4);
 	__builtin_memcpy(head + 5, &cols, 4);
-	blake3(out, key, head, sizeof head, data, n);
+	blake3(out, key, head, sizeof head, data, rows * cols * type_size(type));
 }

@@ -1,5 +1,6 @@
 // add, add_row, copy, slice, gather, embed, rope.
 #include "fixed.h"
+#include "ops.h"
 
 static void add_n(i32 *dst, const i32 *a, const i32 *b, u32 n) {
 	u32 i = 0;
@@ -9,32 +10,35 @@ static void add_n(i32 *dst, const i32 *a, const i32 *b, u32 n) {
 		dst[i] = sat_add(a[i], b[i]);
 }
 
-EXPORT(add) void add(i32 *dst, const i32 *a, const i32 *b, u32 n) { add_n(dst, a, b, n); }
+void op_add(i32 *dst, const i32 *a, const i32 *b, u32 m, u32 k) { add_n(dst, a, b, m * k); }
 
-EXPORT(add_row) void add_row(i32 *dst, const i32 *a, const i32 *row, u32 m, u32 k) {
+void op_add_row(i32 *dst, const i32 *a, const i32 *row, u32 m, u32 k) {
 	for (u32 i = 0; i < m; i++)
 		add_n(dst + i * k, a + i * k, row, k);
 }
 
-EXPORT(copy) void copy(u8 *dst, const u8 *src, u32 n) { copy_bytes(dst, src, n); }
+void op_copy(u8 *dst, const u8 *src, u32 m, u32 k, u32 type) { copy_bytes(dst, src, m * k * type_size(type)); }
 
-// slice copies n bytes from each row of `stride` bytes.
-EXPORT(slice) void slice(u8 *dst, const u8 *src, u32 m, u32 n, u32 stride) {
+void op_slice(u8 *dst, const u8 *src, u32 m, u32 n, u32 k, u32 type, u32 col0) {
+	u32 size = type_size(type), stride = k * size;
+	n *= size;
+	src += col0 * size;
 	for (u32 i = 0; i < m; i++)
 		copy_bytes(dst + i * n, src + i * stride, n);
 }
 
-EXPORT(gather) void gather(u8 *dst, const u8 *src, const i32 *ids, u32 m, u32 rows, u32 rowbytes) {
+void op_gather(u8 *dst, const u8 *src, const i32 *ids, u32 m, u32 k, u32 rows, u32 type) {
+	u32 rowbytes = k * type_size(type);
 	for (u32 i = 0; i < m; i++)
 		copy_bytes(dst + i * rowbytes, src + (u32)clamp_i32(ids[i], 0, (i32)rows - 1) * rowbytes, rowbytes);
 }
 
-EXPORT(embed) void embed(i32 *dst, const i8 *table, const scale *sc, const i32 *ids, u32 m, u32 v, u32 k, i32 frac) {
+void op_embed(i32 *dst, const i8 *table, const scale *sc, const i32 *ids, u32 m, u32 k, u32 v, u32 frac) {
 	for (u32 i = 0; i < m; i++, dst += k) {
 		u32 id = (u32)clamp_i32(ids[i], 0, (i32)v - 1);
 		scale x = scale_load(sc + id);
 		const i8 *src = table + id * k;
-		i32 s = x.e - frac;
+		i32 s = x.e - (i32)frac;
 		u32 j = 0;
 		if ((u32)s <= SHIFT_MAX) {
 			vshift sh = vshift_make((u32)s);
@@ -56,7 +60,7 @@ INLINE v128_t vclamp30(v128_t x) {
 	return wasm_i32x4_max(wasm_i32x4_min(x, wasm_i32x4_const_splat(ONE30)), wasm_i32x4_const_splat(-ONE30));
 }
 
-EXPORT(rope) void rope(i32 *dst, const i32 *src, const i32 *table, const i32 *pos, u32 m, u32 c, u32 p, u32 d) {
+void op_rope(i32 *dst, const i32 *src, const i32 *table, const i32 *pos, u32 m, u32 c, u32 p, u32 d) {
 	u32 half = d / 2;
 	vshift sh = vshift_make(30);
 	for (u32 i = 0; i < m; i++) {

@@ -2,6 +2,7 @@
 // from 0, as int8 with -128 read as 0. Four blocks at a time, one state word of
 // all four in each vector.
 #include "chacha.h"
+#include "ops.h"
 
 #define ROTL(x, n) wasm_v128_or(wasm_i32x4_shl(x, n), wasm_u32x4_shr(x, 32 - (n)))
 #define QUARTER(a, b, c, d)        \
@@ -67,7 +68,8 @@ INLINE v128_t no_min(v128_t x) {
 	return wasm_v128_andnot(x, wasm_i8x16_eq(x, wasm_i8x16_const_splat(-128)));
 }
 
-EXPORT(expand) void expand(i8 *dst, const u8 *seed, u32 n, u64 stream) {
+void op_expand(i8 *dst, const u8 *seed, u32 m, u32 k, u64 stream) {
+	u32 n = m * k;
 	chacha c;
 	chacha_init(&c, seed, stream);
 	static u8 buf[256] __attribute__((aligned(64)));

@@ -3,6 +3,7 @@
 // in 32 bits, so no step saturates.
 #include "gemm.h"
 #include "linear.h"
+#include "ops.h"
 
 static i16 pack_a[GEMM_MB * GEMM_KB] __attribute__((aligned(64)));
 static i16 pack_b[2 * GEMM_KB] __attribute__((aligned(64)));
@@ -238,7 +239,7 @@ void gemm_run(const gemm_out *out, const i8 *a, const i8 *b, u32 m, u32 n, u32 k
 	}
 }
 
-EXPORT(gemm) void gemm(i32 *dst, const i8 *a, const i8 *b, u32 m, u32 n, u32 k) {
+void op_gemm(i32 *dst, const i8 *a, const i8 *b, u32 m, u32 n, u32 k) {
 	gemm_out out = {.dst = dst, .n = n};
 	gemm_run(&out, a, b, m, n, k);
 }

@@ -22,9 +22,12 @@ typedef uint64_t u64;
 // bits, so no kernel may rely on the range of m.
 typedef struct { u32 m; i32 e; } scale;
 
-#define EXPORT(name) __attribute__((export_name(#name), used))
+#define EXPORT(name) __attribute__((export_name(#name)))
 #define INLINE static inline __attribute__((always_inline))
 #define NOINLINE __attribute__((noinline))
+
+// type_size is the bytes of an element by its type's number.
+INLINE u32 type_size(u32 type) { return type <= 2 ? 1 : type == 3 ? 4 : 8; }
 
 INLINE u32 min_u32(u32 a, u32 b) { return a < b ? a : b; }
 

@@ -1,6 +1,7 @@
 // rescale, and the second half of linear.
 #include "linear.h"
 #include "gemm.h"
+#include "ops.h"
 
 INLINE i32 rescale_one(i32 acc, u32 j, scale row, const scales *chan, i32 eout) {
 	return shr_sat((i64)acc * cmul(chan->m[j], row.m), chan->e[j] + row.e - eout);
@@ -38,7 +39,7 @@ void linear_row(i32 *dst, const i32 *acc, u32 n, const scale *rowp, const scales
 	}
 }
 
-EXPORT(rescale) void rescale(i32 *dst, const i32 *acc, const scale *row, const scale *chan, u32 m, u32 n, i32 eout) {
+void op_rescale(i32 *dst, const i32 *acc, const scale *row, const scale *chan, u32 m, u32 n, i32 eout) {
 	static u32 cm[GEMM_NB];
 	static i32 ce[GEMM_NB], cp[GEMM_NB];
 	scales s = {.m = cm, .e = ce, .pow = cp};
@@ -51,8 +52,8 @@ EXPORT(rescale) void rescale(i32 *dst, const i32 *acc, const scale *row, const s
 	}
 }
 
-EXPORT(linear) void linear(i32 *dst, const i8 *a, const scale *arow, const i8 *w, const scale *wchan, const i32 *bias,
-                           const i32 *residual, u32 m, u32 n, u32 k, i32 eout) {
+void op_linear(i32 *dst, const i8 *a, const scale *arow, const i8 *w, const scale *wchan, const i32 *bias,
+               const i32 *residual, u32 m, u32 n, u32 k, i32 eout) {
 	gemm_out out = {.dst = dst, .n = n, .arow = arow, .wchan = wchan, .bias = bias, .residual = residual, .eout = eout};
 	gemm_run(&out, a, w, m, n, k);
 }

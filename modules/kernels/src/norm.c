@@ -1,5 +1,6 @@
 // quant, norm, norm_quant: one row at a time, one shift a row.
 #include "fixed.h"
+#include "ops.h"
 
 // pack_low8 collects the low bytes of eight vectors of two 64-bit lanes; lane
 // order: lo[i] holds elements 4i and 4i+1, hi[i] elements 4i+2 and 4i+3.
@@ -52,9 +53,9 @@ static void quant_row(i8 *q, scale *out, const i32 *src, u32 k, i32 frac) {
 	*out = (scale){(u32)m, ex};
 }
 
-EXPORT(quant) void quant(i8 *dst, scale *out, const i32 *src, u32 m, u32 k, i32 frac) {
+void op_quant(i8 *dst, scale *out, const i32 *src, u32 m, u32 k, u32 frac) {
 	for (u32 i = 0; i < m; i++)
-		quant_row(dst + i * k, out + i, src + i * k, k, frac);
+		quant_row(dst + i * k, out + i, src + i * k, k, (i32)frac);
 }
 
 // rms is the normalizer of a row: √k/√(Σx² + epsk) = m·2^-h; m = 0 if the sum is 0.
@@ -83,7 +84,7 @@ static rms row_rms(const i32 *x, u32 k, u64 epsk, root c) {
 	return (rms){(u32)(((u64)c.r << z) / a.r), z + c.u - a.u + t};
 }
 
-EXPORT(norm) void norm(i32 *dst, const i32 *src, const i32 *gain, u32 m, u32 k, u64 epsk) {
+void op_norm(i32 *dst, const i32 *src, const i32 *gain, u32 m, u32 k, u64 epsk) {
 	vshift sg = vshift_make(22);
 	root c = nroot(k);
 	for (u32 i = 0; i < m; i++, dst += k, src += k) {
@@ -126,7 +127,7 @@ static u64 max_abs_product(const i32 *x, const i32 *g, u32 k) {
 	return (u64)a;
 }
 
-EXPORT(norm_quant) void norm_quant(i8 *dst, scale *out, const i32 *src, const i32 *gain, u32 m, u32 k, u64 epsk) {
+void op_norm_quant(i8 *dst, scale *out, const i32 *src, const i32 *gain, u32 m, u32 k, u64 epsk) {
 	root c = nroot(k);
 	for (u32 i = 0; i < m; i++, dst += k, src += k) {
 		rms n = row_rms(src, k, epsk, c);

@@ -4,6 +4,7 @@
 // the logit's bytes finds it.
 #include "chacha.h"
 #include "fixed.h"
+#include "ops.h"
 
 enum { VOCAB = 1 << 22, LOG2E = 1549082005 };
 
@@ -98,8 +99,8 @@ static u64 total(u32 v) {
 	return w;
 }
 
-EXPORT(sample) void sample(i32 *dst, const i32 *logits, const i32 *history, const u8 *seed, u32 v, u32 hist, u64 step,
-                           u32 temperature, u32 topk, u32 topp, u32 penalty) {
+void op_sample(i32 *dst, const i32 *logits, const i32 *history, const u8 *seed, u32 v, u32 hist, u64 step,
+               u32 temperature, u32 topk, u32 topp, u32 penalty) {
 	__builtin_memcpy(logit, logits, v * sizeof(i32));
 	if (hist)
 		penalize(history, hist, v, penalty);

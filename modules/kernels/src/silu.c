@@ -1,6 +1,7 @@
 // silu_mul: σ(x) from 2^(-|x|·log2 e), mirrored for negatives, times the other
 // operand. Both are Q16.
 #include "fixed.h"
+#include "ops.h"
 
 enum { LOG2E = 1549082005 }; // log2(e)·2^30
 
@@ -25,7 +26,8 @@ INLINE v128_t sigma2(v128_t num, v128_t den) {
 	return wasm_v128_and(wasm_f64x2_add(q, wasm_f64x2_const_splat(0x1p52)), wasm_i64x2_const_splat(0x3FFFFFF));
 }
 
-EXPORT(silu_mul) void silu_mul(i32 *dst, const i32 *gate, const i32 *up, u32 n) {
+void op_silu_mul(i32 *dst, const i32 *gate, const i32 *up, u32 m, u32 k) {
+	u32 n = m * k;
 	vshift s24 = vshift_make(24), s16 = vshift_make(16);
 	v128_t log2e = wasm_i32x4_const_splat(LOG2E), one24 = wasm_i32x4_const_splat(1 << 24);
 	v128_t round = wasm_i64x2_const_splat(1 << 30);
