@@ -4,6 +4,14 @@ package abi
 // version it was built for by returning it from the export ExportABI.
 const Version = 1
 
+// GasPerNanosecond defines the unit of gas: one unit is a quarter of a
+// nanosecond of one core of the reference machine (AMD EPYC of the Zen 4
+// generation, 3.7 GHz; about one cycle) in the slowest way that a stranger can
+// make the priced thing run. Instructions, host calls and device operations
+// (reference device) are all priced in it. docs/bench/prices.md has the
+// measurements.
+const GasPerNanosecond = 4
+
 // Import module names. A guest may import nothing outside these three.
 const (
 	ModuleAssay  = "assay"                  // job data, transcript, tokens: table Calls below
