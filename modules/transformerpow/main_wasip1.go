@@ -46,6 +46,7 @@ func powUnits(n int32) {
 	if !isInit {
 		guest.Abort(abortOrder)
 	}
+	net.claimant()
 	pass := dims.Pass()
 	for first := 0; first < int(n); first += pass {
 		count := min(pass, int(n)-first)

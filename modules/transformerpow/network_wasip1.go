@@ -37,19 +37,21 @@ const (
 	wCount
 )
 
-// network is what depends on the seed alone.
+// network is what depends on the seed alone, and the key of the claimant whose
+// units are computed.
 type network struct {
-	seed     guest.Tensor // u8[1,32]: expands weights
-	key      guest.Tensor // u8[1,32]: expands this claimant's inputs
-	weights  [shape.MaxLayers][wCount]guest.Tensor
-	scaleD   guest.Tensor // channel scales of matrices with K = width, Width rows
-	scaleE   guest.Tensor // the same, KVWidth rows
-	scaleF   guest.Tensor // the same, FFN rows
-	scaleDn  guest.Tensor // channel scales of the down projection, K = FFN
-	gain     guest.Tensor // ones
-	bias     guest.Tensor // of the gate
-	rope     guest.Tensor
-	attScale guest.Factor
+	seedBytes [32]byte
+	seed      guest.Tensor // u8[1,32]: expands weights
+	key       guest.Tensor // u8[1,32]: expands the claimant's inputs
+	weights   [shape.MaxLayers][wCount]guest.Tensor
+	scaleD    guest.Tensor // channel scales of matrices with K = width, Width rows
+	scaleE    guest.Tensor // the same, KVWidth rows
+	scaleF    guest.Tensor // the same, FFN rows
+	scaleDn   guest.Tensor // channel scales of the down projection, K = FFN
+	gain      guest.Tensor // ones
+	bias      guest.Tensor // of the gate
+	rope      guest.Tensor
+	attScale  guest.Factor
 }
 
 // setup expands the weights. Stream numbers are layer·16 + matrix.
@@ -72,20 +74,23 @@ func (w *network) setup() {
 	w.rope = ropeTable(int(dims.Tokens), int(dims.HeadDim()))
 }
 
-// keys makes the two stream keys. The input key is the device's BLAKE3 of a
-// domain, the seed and the claimant, so it never leaves the device.
+// keys allocates the two stream keys and writes the weights'.
 func (w *network) keys() {
+	guest.Seed(&w.seedBytes)
+	w.seed = guest.Alloc(guest.U8, 1, len(w.seedBytes))
+	w.seed.Write(0, w.seedBytes[:])
+	w.key = guest.Alloc(guest.U8, 1, 32)
+}
+
+// claimant makes the input key: the device's BLAKE3 of a domain, the seed and
+// the claimant, so it never leaves the device.
+func (w *network) claimant() {
 	var msg [len(domIn) + 32 + 32]byte
-	var seed [32]byte
-	guest.Seed(&seed)
-	w.seed = guest.Alloc(guest.U8, 1, len(seed))
-	w.seed.Write(0, seed[:])
 	n := copy(msg[:], domIn)
-	n += copy(msg[n:], seed[:])
+	n += copy(msg[n:], w.seedBytes[:])
 	n += guest.Identity(msg[n:])
 	src := guest.Alloc(guest.U8, 1, n)
 	src.Write(0, msg[:n])
-	w.key = guest.Alloc(guest.U8, 1, 32)
 	guest.Digest(w.key, src, 0)
 	src.Free()
 }

@@ -17,7 +17,7 @@ const maxTensorName = 256
 func assayFuncs() []hostFunc {
 	bodies := map[string]func(c abi.Call) func(in *Instance, s []uint64){
 		"seed":         seedCall,
-		"identity":     copyOut(func(in *Instance) []byte { return in.job.Identity }),
+		"identity":     copyOut(func(in *Instance) []byte { return in.identity() }),
 		"params":       copyOut(func(in *Instance) []byte { return in.job.Params }),
 		"request":      copyOut(func(in *Instance) []byte { return in.job.Request }),
 		"known":        copyOut(func(in *Instance) []byte { return in.known }),
@@ -59,6 +59,15 @@ func (in *Instance) needJob() {
 	if in.phase == phaseInit {
 		panic(&stop{trap: abi.TrapHostArgument})
 	}
+}
+
+// identity stops a guest that asks for the claimant in pow_setup: what setup
+// makes serves every claimant of an epoch (SetIdentity), as its weights do.
+func (in *Instance) identity() []byte {
+	if in.phase == phaseSetup {
+		panic(&stop{trap: abi.TrapHostArgument})
+	}
+	return in.job.Identity
 }
 
 // copyOut is a call (ptr, cap) -> len that writes the first min(cap, len) bytes.

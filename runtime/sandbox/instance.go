@@ -39,7 +39,7 @@ type Job struct {
 	Device      device.Device // nil only if the module uses no tensors
 	TensorBytes int64         // what the guest may allocate, by the rule device.Bytes
 	Seed        [abi.SeedSize]byte
-	Identity    []byte // at most 32 bytes
+	Identity    []byte // the claimant of PowUnits until SetIdentity; at most 32 bytes
 	Params      []byte
 	Model       *Model // nil for proof of work
 	Request     []byte
@@ -238,6 +238,19 @@ func (in *Instance) PowSetup(ctx context.Context) (Outcome, error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	return in.call(ctx, phaseSetup, abi.ExportPowSetup, in.job.Gas)
+}
+
+// SetIdentity makes the PowUnits calls that follow those of another claimant:
+// one instance, with the weights that its setup made, checks the claims of
+// all. The bytes are at most 32 and are copied. A longer one is a *HostError.
+func (in *Instance) SetIdentity(identity []byte) error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if len(identity) > maxIdentity {
+		return &HostError{Op: "identity", Err: fmt.Errorf("%d bytes, at most %d", len(identity), maxIdentity)}
+	}
+	in.job.Identity = append([]byte(nil), identity...)
+	return nil
 }
 
 // PowUnits computes units at the given indexes, at most MaxUnits, in any

@@ -159,6 +159,53 @@ func TestEveryGasLimit(t *testing.T) {
 	}
 }
 
+// The claimant is not to be had in pow_setup, which serves all claimants, and
+// SetIdentity changes it between the calls of one instance.
+func TestIdentityByPhase(t *testing.T) {
+	ask := cat(i32c(0), i32c(32), call(0), 0x1A)
+	record := cat(i32c(0), i32c(0), i32c(0), i32c(32), call(0), call(1)) // record_bytes(0, 0, identity(0, 32))
+	for _, e := range engines(t) {
+		start := func(setup []byte) *Instance {
+			wasm := wasmMod{Imports: imp("identity", "record_bytes"), Min: 1, Max: 1, Funcs: []wasmFunc{abiFunc,
+				{Export: abi.ExportPowSetup, Body: setup}, {Export: abi.ExportPowUnits, Params: []byte{i32}, Body: record}}}.encode()
+			in, err := admit(t, e.rt, wasm).Start(t.Context(), Job{Identity: []byte("ann"), Gas: testGas, GasUnit: testGas})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { in.Close() })
+			return in
+		}
+		out, err := start(ask).PowSetup(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantTrap(t, out, abi.TrapHostArgument, 0)
+
+		in := start(nil)
+		if out, err = in.PowSetup(t.Context()); err != nil || !out.Trap.OK() {
+			t.Fatal(out, err)
+		}
+		digests := map[[32]byte]string{}
+		for _, who := range []string{"ann", "bob", "", "0123456789abcdef0123456789abcdef"} {
+			if err := in.SetIdentity([]byte(who)); err != nil {
+				t.Fatal(err)
+			}
+			units, out, err := in.PowUnits(t.Context(), []uint64{0}, nil)
+			if err != nil || !out.Trap.OK() {
+				t.Fatal(out, err)
+			}
+			if other, dup := digests[units[0].Digest]; dup {
+				t.Errorf("%q and %q have one digest", who, other)
+			}
+			digests[units[0].Digest] = who
+		}
+		var host *HostError
+		if err := in.SetIdentity(make([]byte, 33)); !errors.As(err, &host) {
+			t.Errorf("33 bytes: %v", err)
+		}
+	}
+}
+
 // TestCopyOut covers the calls that hand out job data, with and without room.
 func TestCopyOut(t *testing.T) {
 	data := []byte("0123456789")

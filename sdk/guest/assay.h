@@ -29,7 +29,7 @@ enum {
 ASSAY_IMPORT("assay", "seed")
 void assay_seed(void *ptr);
 
-// copy-out of the claimant's address bytes (at most 32); empty in inference.
+// copy-out of the claimant's address bytes (at most 32); traps in pow_setup, which serves all claimants; empty in inference.
 ASSAY_IMPORT("assay", "identity")
 int32_t assay_identity(void *ptr, int32_t cap);
 

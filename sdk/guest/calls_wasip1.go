@@ -10,7 +10,7 @@ import "unsafe"
 //go:noescape
 func assaySeed(ptr unsafe.Pointer)
 
-// assayIdentity copy-out of the claimant's address bytes (at most 32); empty in inference.
+// assayIdentity copy-out of the claimant's address bytes (at most 32); traps in pow_setup, which serves all claimants; empty in inference.
 //
 //go:wasmimport assay identity
 //go:noescape

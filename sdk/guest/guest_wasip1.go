@@ -64,7 +64,7 @@ func (t Tensor) ReadS32(off int64, p []int32) {
 // Seed writes the job seed to the 32 bytes of p.
 func Seed(p *[abi.SeedSize]byte) { assaySeed(unsafe.Pointer(p)) }
 
-// Identity copies the claimant's address to p and returns its whole length.
+// Identity copies the claimant's address to p and returns its whole length. In pow_units only: it traps in pow_setup.
 func Identity(p []byte) int {
 	return int(assayIdentity(unsafe.Pointer(unsafe.SliceData(p)), int32(len(p))))
 }

@@ -75,14 +75,17 @@ func (c *Checker) fresh(ctx context.Context, w Work, index uint64, key *[32]byte
 	return units[0], nil
 }
 
-// Units computes many units of one claim in a kept instance: fast, and equal
-// to Unit for every module whose results do not depend on its history, which
+// Units computes many units of one claim in an instance that is kept for all
+// claims of the same work: fast, and equal to Unit for every module whose results do not depend on its history, which
 // no caller may take for granted. Before anyone is accused, Confirm decides.
 // With a key, keyed digests come too.
 func (c *Checker) Units(ctx context.Context, w Work, indexes []uint64, key *[32]byte) ([]sandbox.Unit, error) {
 	s, err := c.take(ctx, w)
 	if err != nil {
 		return nil, err
+	}
+	if err := s.session.SetIdentity(w.Identity); err != nil {
+		return nil, errors.Join(err, s.session.Close())
 	}
 	units, err := s.session.Units(ctx, indexes, key)
 	if err != nil {

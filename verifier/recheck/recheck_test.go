@@ -144,6 +144,29 @@ func TestUnitsAgree(t *testing.T) {
 	}
 }
 
+// One set-up instance serves every claimant of a work, in any order, with the
+// digests of fresh ones.
+func TestClaimantsShareSetup(t *testing.T) {
+	rt := newRuntime(t)
+	c := checker(t, rt, cpu(t), 4)
+	for _, name := range []string{catalog.TransformerPow, catalog.HashPow} {
+		for _, id := range []byte{1, 2, 1, 3, 2} {
+			w := workOf(t, name, id)
+			got, err := c.Units(t.Context(), w, []uint64{5, 6}, nil)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			want, err := c.Unit(t.Context(), w, 6)
+			if err != nil || got[1].Digest != want {
+				t.Fatalf("%s, claimant %d: kept instance differs from a fresh one: %v", name, id, err)
+			}
+		}
+		if n := len(c.idle[workOf(t, name, 9).key()]); n != 1 {
+			t.Errorf("%s: %d instances kept, want one for all claimants", name, n)
+		}
+	}
+}
+
 // The cache is bounded, its instances are reused, and all are freed.
 func TestCache(t *testing.T) {
 	rt, dev := newRuntime(t), cpu(t)
@@ -156,7 +179,9 @@ func TestCache(t *testing.T) {
 			wg.Add(1)
 			go func() {
 				defer wg.Done()
-				units, err := c.Units(context.Background(), workOf(t, catalog.TransformerPow, id), []uint64{0, 1}, nil)
+				w := workOf(t, catalog.TransformerPow, 1)
+				w.Seed[0] = id // works that share no instance
+				units, err := c.Units(context.Background(), w, []uint64{0, 1}, nil)
 				mu.Lock()
 				defer mu.Unlock()
 				if err != nil {
@@ -164,7 +189,7 @@ func TestCache(t *testing.T) {
 				} else if want[id] == nil {
 					want[id] = Digests(units)
 				} else if !slices.Equal(want[id], Digests(units)) {
-					t.Errorf("identity %d: digests changed", id)
+					t.Errorf("seed %d: digests changed", id)
 				}
 			}()
 		}

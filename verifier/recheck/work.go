@@ -48,14 +48,13 @@ type Work struct {
 	GasUnit     int64
 }
 
-// key names what a set-up instance depends on.
+// key names what a set-up instance depends on: not the claimant, so that one
+// expansion of the weights serves the claims of all.
 func (w Work) key() [32]byte {
 	b := append([]byte("assay/work/1"), w.ModuleHash[:]...)
 	b = append(b, w.Seed[:]...)
-	for _, p := range [][]byte{w.Params, w.Identity} {
-		b = binary.LittleEndian.AppendUint32(b, uint32(len(p)))
-		b = append(b, p...)
-	}
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(w.Params)))
+	b = append(b, w.Params...)
 	for _, v := range []int64{w.TensorBytes, w.GasSetup, w.GasUnit} {
 		b = binary.LittleEndian.AppendUint64(b, uint64(v))
 	}
@@ -109,6 +108,10 @@ func initError(err error) error {
 	}
 	return err
 }
+
+// SetIdentity makes the units that follow those of another claimant, at most
+// 32 bytes.
+func (s *Session) SetIdentity(identity []byte) error { return s.instance.SetIdentity(identity) }
 
 // Units computes units; with a key also their keyed digests. Errors:
 // *TrapError, after which the session is of no more use, or *sandbox.HostError.
