@@ -117,3 +117,12 @@ func (s epochSource) Number(ctx context.Context) (uint64, error) {
 	}
 	return e.Number, err
 }
+
+// Powers is the power module as sprint and audit see it together.
+type Powers interface {
+	sprinttypes.Power
+	audittypes.Power
+}
+
+// PowersOf is what newKeepers hands to both, for who drives the keepers without an application.
+func PowersOf(k powerkeeper.Keeper) Powers { return powerSource{k} }

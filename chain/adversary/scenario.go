@@ -1,0 +1,132 @@
+package adversary
+
+import (
+	"github.com/assaynet/assay/modules/catalog"
+)
+
+// Every network has six participants that compute eight folds an epoch each, unless the scenario
+// says otherwise. The last ones are the adversary: a sixth of the power and more.
+const (
+	participants = 6
+	folds        = 8
+)
+
+// Scenario is a network with one strategy in it.
+type Scenario struct {
+	// Name is a row of the table.
+	Name string
+	// Power that the adversary holds at the beginning.
+	Power float64
+	// Rare says that what the adversary risks happens less than once in a hundred epochs: a short
+	// run need not see it.
+	Rare bool
+	// Neutral says that nothing is gained or lost on purpose.
+	Neutral bool
+
+	module   string
+	count    int // of the adversary's members, the last ones
+	folds    int // that each of them computes
+	allFolds int // that each of the others computes
+	strategy func(members []int) Strategy
+	cut      *Cut
+}
+
+// of is a scenario with an adversary of several members that share one strategy.
+func of(name string, count, each int, strategy func(members []int) Strategy) Scenario {
+	return Scenario{Name: name, module: catalog.HashPow, count: count, folds: each, allFolds: folds, strategy: strategy,
+		Power: float64(count*each) / float64(count*each+(participants-count)*folds)}
+}
+
+// Honest is the scenario with nobody in it who misbehaves.
+func (s Scenario) Honest() Scenario {
+	s.Name, s.strategy, s.cut, s.module = "honest", func([]int) Strategy { return Honest{} }, nil, catalog.HashPow
+	return s
+}
+
+// adversary lists the members' indexes.
+func (s Scenario) adversary() []int {
+	var m []int
+	for i := participants - s.count; i < participants; i++ {
+		m = append(m, i)
+	}
+	return m
+}
+
+// members of the network; each call makes new ones.
+func (s Scenario) members(lab *Lab) []Member {
+	strategy := s.strategy(s.adversary())
+	out := make([]Member, participants)
+	for i := range out {
+		out[i].Folds = s.allFolds
+		if i >= participants-s.count {
+			out[i].Folds, out[i].Strategy = s.folds, strategy
+			if s.cut != nil {
+				out[i].Device = Approximate(lab.device, *s.cut)
+			}
+		}
+	}
+	return out
+}
+
+// Scenarios lists all rows in the order of the table.
+func Scenarios() []Scenario {
+	one := func(name string, s func() Strategy) Scenario {
+		return of(name, 1, folds, func([]int) Strategy { return s() })
+	}
+	cut := func(name string, c Cut, cost float64) Scenario {
+		s := one(name, func() Strategy { return Approximator{Cost: cost} })
+		s.module, s.cut = catalog.TransformerPow, &c
+		return s
+	}
+	faker := func(name string, share float64) Scenario {
+		return one(name, func() Strategy { return Faker{Share: share} })
+	}
+	tiny := faker("faker of 0.1 %", 0.001)
+	tiny.Rare, tiny.folds, tiny.allFolds = true, 32, 32
+	flipper := func(name string, rate float64) Scenario {
+		s := one(name, func() Strategy { return &Flipper{Rate: rate} })
+		s.Neutral = true
+		return s
+	}
+	gang := func(name string, members, folds int, censors bool) Scenario {
+		return of(name, members, folds, func(m []int) Strategy {
+			return Gang{Faker: Faker{Share: 0.1}, Members: m, Censors: censors}
+		})
+	}
+	silent := func(name string, members, folds int) Scenario {
+		return of(name, members, folds, func([]int) Strategy { return Silent{} })
+	}
+	return []Scenario{
+		tiny,
+		faker("faker of 1 %", 0.01),
+		faker("faker of 10 %", 0.1),
+		faker("faker of 100 %", 1),
+		cut("approximator: 4-bit weights", FourBitWeights, 0.5),
+		cut("approximator: dropped low bits", DroppedLowBits, 0.9),
+		cut("approximator: skipped layer", SkippedLayer, 0.5),
+		cut("approximator: skipped attention", SkippedAttention, 0.9),
+		one("copier of another's claim", func() Strategy { return Copier{} }),
+		one("withholder of everything", func() Strategy { return Withholder{} }),
+		one("withholder of its false 10 %", func() Strategy { return &HidingFaker{Faker: Faker{Share: 0.1}} }),
+		one("late committer", func() Strategy { return LateCommitter{} }),
+		one("inflated count", func() Strategy { return Inflator{} }),
+		one("precomputer", func() Strategy { return &Precomputer{} }),
+		of("grinding proposer, fakes 10 %", 2, 7, func(m []int) Strategy {
+			return Grinder{Faker: Faker{Share: 0.1}, Accomplice: m[0], Tries: 32}
+		}),
+		gang("censoring proposer, fakes 10 %", 1, folds, true),
+		of("censoring proposers, against others", 2, 7, func(m []int) Strategy { return &Silencer{Members: m} }),
+		one("lazy validator: ok blindly", func() Strategy { return Lazy{} }),
+		one("lazy validator: vouches for nothing", func() Strategy { return Abstainer{} }),
+		one("lazy validator: copies a verdict", func() Strategy { return VoteCopier{} }),
+		one("validator that buys its digests", func() Strategy { return Buyer{} }),
+		one("lying validator", func() Strategy { return &Liar{} }),
+		silent("silent coalition under a third", 2, 7),
+		silent("silent coalition over a third", 2, 9),
+		gang("conspiring coalition under a third", 2, 7, true),
+		one("renter of two thirds, one sprint", func() Strategy { return &Renter{Epoch: 5} }),
+		one("equivocator", func() Strategy { return &Equivocator{Epoch: 5} }),
+		flipper("honest, flips 10^-9 of its units", 1e-9),
+		flipper("honest, flips 10^-5 of its units", 1e-5),
+	}
+}
