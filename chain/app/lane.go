@@ -22,6 +22,9 @@ var laneMessages = map[string]bool{
 	"/assay.audit.v1.MsgReport":      true,
 	"/assay.audit.v1.MsgAnswer":      true,
 	"/assay.audit.v1.MsgDemand":      true, // its deposit bounds it
+	"/assay.audit.v1.MsgChallenge":   true,
+	"/assay.audit.v1.MsgOpenKeyed":   true,
+	"/assay.audit.v1.MsgReportKeyed": true,
 }
 
 // lanePriority puts the lane before every fee-paying transaction of the mempool.

@@ -83,6 +83,7 @@ func TestLaneMessagesExist(t *testing.T) {
 	for _, m := range []sdk.Msg{
 		&powertypes.MsgRegister{}, &sprinttypes.MsgCommitWork{}, &audittypes.MsgVerdict{},
 		&audittypes.MsgReport{}, &audittypes.MsgAnswer{}, &audittypes.MsgDemand{},
+		&audittypes.MsgChallenge{}, &audittypes.MsgOpenKeyed{}, &audittypes.MsgReportKeyed{},
 	} {
 		known[sdk.MsgTypeURL(m)] = true
 	}

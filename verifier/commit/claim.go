@@ -26,7 +26,6 @@ const (
 const (
 	tagClaim  = "assay/claim/1"
 	tagReport = "assay/report/1"
-	tagKeyed  = "assay/keyed/1"
 )
 
 // Root is the RFC 6962 (SHA-256) root of a tree, or any of its nodes.
@@ -149,42 +148,6 @@ func ReportID(epoch uint64, claimant []byte, index uint64) [32]byte {
 	w.bytes(claimant)
 	w.u64(index)
 	return w.sum()
-}
-
-// Keyed is the keyed digest of one unit that a validator re-executed: BLAKE3
-// in keyed mode under the validator's own key, so that it cannot be copied
-// from the miner's digests or from another validator.
-type Keyed struct {
-	Claimant []byte
-	Index    uint64
-	Digest   Digest
-}
-
-// KeyedRoot is the RFC 6962 root over the keyed digests sorted by claimant,
-// then index. No digests give the empty root.
-func KeyedRoot(items []Keyed) Root {
-	sorted := slices.Clone(items)
-	slices.SortFunc(sorted, func(a, b Keyed) int {
-		if c := bytes.Compare(a.Claimant, b.Claimant); c != 0 {
-			return c
-		}
-		switch {
-		case a.Index < b.Index:
-			return -1
-		case a.Index > b.Index:
-			return 1
-		}
-		return bytes.Compare(a.Digest[:], b.Digest[:])
-	})
-	leaves := make([][]byte, len(sorted))
-	for i, k := range sorted {
-		w := newWriter(tagKeyed, 4+len(k.Claimant)+8+32)
-		w.bytes(k.Claimant)
-		w.u64(k.Index)
-		w.raw(k.Digest[:])
-		leaves[i] = w.b
-	}
-	return treeOf(leaves).root()
 }
 
 // tree is a small in-memory RFC 6962 tree with all its complete nodes.

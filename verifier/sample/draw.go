@@ -83,15 +83,25 @@ func Samples(out Output, claimant []byte, count uint64, n int) []uint64 {
 	if n <= 0 {
 		return nil
 	}
+	stream := drawStream(tagDraw, out, claimant, count)
+	return floyd(stream, count, n)
+}
+
+// drawStream is the stream that a draw reads: its seed binds the tag, the
+// output, an address and the number of things drawn from.
+func drawStream(tag string, out Output, address []byte, count uint64) *blake3.OutputReader {
 	h := blake3.New(32, nil)
-	seed := append([]byte{uint8(len(tagDraw))}, tagDraw...)
+	seed := append([]byte{uint8(len(tag))}, tag...)
 	seed = append(seed, out[:]...)
-	seed = binary.LittleEndian.AppendUint32(seed, uint32(len(claimant)))
-	seed = append(seed, claimant...)
+	seed = binary.LittleEndian.AppendUint32(seed, uint32(len(address)))
+	seed = append(seed, address...)
 	seed = binary.LittleEndian.AppendUint64(seed, count)
 	_, _ = h.Write(seed) // hash writes cannot fail
-	stream := h.XOF()
+	return h.XOF()
+}
 
+// floyd draws n of the indexes 0 to count-1, n <= count, sorted.
+func floyd(stream *blake3.OutputReader, count uint64, n int) []uint64 {
 	drawn := make(map[uint64]struct{}, n)
 	indexes := make([]uint64, 0, n)
 	for j := count - uint64(n); j < count; j++ {

@@ -1,7 +1,6 @@
 package sample
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -238,14 +237,7 @@ func VerifyPossession(k PublicKey, owner, pop []byte) error {
 // Input is what every validator evaluates in one round of an epoch's audit:
 // it is fixed once the claims are.
 func Input(chainID string, epoch, round uint64, claimsRoot commit.Root) []byte {
-	b := make([]byte, 0, 128)
-	b = append(b, uint8(len(tagInput)))
-	b = append(b, tagInput...)
-	b = binary.LittleEndian.AppendUint32(b, uint32(len(chainID)))
-	b = append(b, chainID...)
-	b = binary.LittleEndian.AppendUint64(b, epoch)
-	b = binary.LittleEndian.AppendUint64(b, round)
-	return append(b, claimsRoot[:]...)
+	return roundInput(tagInput, chainID, epoch, round, claimsRoot)
 }
 
 // AuditKey is the key under which a validator digests what it re-executes: it

@@ -3,18 +3,17 @@ package keeper
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
 	"slices"
 	"strconv"
 
 	"cosmossdk.io/collections"
+	"cosmossdk.io/math"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	"github.com/assaynet/assay/chain/audit/types"
 	sprinttypes "github.com/assaynet/assay/chain/sprint/types"
 	"github.com/assaynet/assay/runtime/abi"
-	"github.com/assaynet/assay/verifier/commit"
 	"github.com/assaynet/assay/verifier/sample"
 )
 
@@ -37,66 +36,125 @@ func (k Keeper) adjudicate(ctx context.Context, e sprinttypes.Epoch, r *types.Ro
 		if height < report.Height+int64(p.ReportDelay) {
 			return nil
 		}
-		claimant, err := k.addressOf(report.Claimant)
-		if err != nil {
-			return err
-		}
-		claim, err := k.epochs.Claim(ctx, e.Number, claimant)
-		if err != nil {
-			return err
-		}
 		if err := k.queue.Remove(ctx, sequence); err != nil {
 			return err
 		}
-		if claim.FalseUnits < p.ForfeitUnits {
-			return k.decide(ctx, e, r, p, report, claimant, claim)
+		moot, err := k.moot(ctx, e, *r, p, report)
+		if err != nil {
+			return err
+		}
+		if !moot {
+			return k.decide(ctx, e, r, p, report)
 		}
 		report.Status = types.REPORT_MOOT
-		if err := k.reports.Set(ctx, collections.Join(e.Number, id), report); err != nil {
+		if err := k.decided(ctx, report); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func job(e sprinttypes.Epoch, report types.Report, claimant sdk.AccAddress) types.Job {
-	return types.Job{
+// moot says whether nothing would follow from a report: the accused was condemned meanwhile.
+func (k Keeper) moot(ctx context.Context, e sprinttypes.Epoch, r types.Round, p types.Params, report types.Report) (bool, error) {
+	if report.Validator != "" {
+		return convicted(r, report.Validator), nil
+	}
+	claimant, err := k.addressOf(report.Claimant)
+	if err != nil {
+		return false, err
+	}
+	claim, err := k.epochs.Claim(ctx, e.Number, claimant)
+	return claim.FalseUnits >= p.ForfeitUnits, err
+}
+
+// job is the re-execution that decides a report. A keyed digest is computed under the key that
+// follows from the accused verdict.
+func (k Keeper) job(ctx context.Context, e sprinttypes.Epoch, report types.Report, claimant sdk.AccAddress) (types.Job, error) {
+	j := types.Job{
 		ID: [32]byte(report.Id), ModuleHash: [32]byte(e.Work.ModuleHash), Params: e.Work.Params,
 		Seed: [32]byte(e.Seed), Identity: claimant, TensorBytes: e.Work.TensorBytes,
 		GasSetup: e.Work.GasSetup, GasUnit: e.Work.GasUnit, Index: report.Index,
 	}
+	if report.Validator == "" {
+		return j, nil
+	}
+	validator, err := k.addressOf(report.Validator)
+	if err != nil {
+		return j, err
+	}
+	v, err := k.verdicts.Get(ctx, verdictKey(e.Number, report.Round, validator))
+	if err != nil {
+		return j, err
+	}
+	key := sample.AuditKey(sample.Output(v.Output))
+	j.Key = &key
+	return j, nil
 }
 
 // decide re-executes the unit and applies what follows.
-func (k Keeper) decide(ctx context.Context, e sprinttypes.Epoch, r *types.Round, p types.Params, report types.Report, claimant sdk.AccAddress, claim sprinttypes.Claim) error {
-	j := job(e, report, claimant)
+func (k Keeper) decide(ctx context.Context, e sprinttypes.Epoch, r *types.Round, p types.Params, report types.Report) error {
+	claimant, err := k.addressOf(report.Claimant)
+	if err != nil {
+		return err
+	}
+	j, err := k.job(ctx, e, report, claimant)
+	if err != nil {
+		return err
+	}
 	k.rechecker.Queue(j) // a node that restarted since has forgotten the job
 	digest, trap := k.rechecker.Wait(j.ID)
-	var err error
 	switch {
 	case abi.Trap(trap) != abi.TrapNone:
 		// Gas and shapes of an admitted module do not depend on the input: the module is broken, and
-		// no claimant is to blame.
+		// nobody else is to blame.
 		report.Status = types.REPORT_MODULE_FAILED
 		r.Failed = true
 	case bytes.Equal(digest[:], report.Digest):
 		report.Status = types.REPORT_REFUTED
 		err = k.refute(ctx, e, r, report)
+	case report.Validator != "":
+		report.Status = types.REPORT_PROVEN
+		err = k.convictVerdict(ctx, e, r, report)
 	default:
 		report.Status = types.REPORT_PROVEN
-		err = k.convict(ctx, e, r, p, report, claimant, claim)
+		err = k.convict(ctx, e, r, p, report, claimant)
 	}
 	if err != nil {
 		return err
 	}
-	if err := k.reports.Set(ctx, collections.Join(e.Number, report.Id), report); err != nil {
+	emit(ctx, "report_result", e.Number, append(accused(report),
+		sdk.NewAttribute("result", report.Status.String()), sdk.NewAttribute("trap", abi.Trap(trap).String()))...)
+	return k.decided(ctx, report)
+}
+
+// decided stores a report's outcome, counts it off its sender and pays its deposit back, or into
+// the reserve if it is refuted: were it the accused's, a cheat would accuse itself for nothing to
+// run out the clock.
+func (k Keeper) decided(ctx context.Context, report types.Report) error {
+	reporter, err := k.addressOf(report.Reporter)
+	if err != nil {
 		return err
 	}
-	emit(ctx, "report_result", e.Number, sdk.NewAttribute("id", hex.EncodeToString(report.Id)),
-		sdk.NewAttribute("claimant", report.Claimant), sdk.NewAttribute("index", strconv.FormatUint(report.Index, 10)),
-		sdk.NewAttribute("reporter", report.Reporter), sdk.NewAttribute("result", report.Status.String()),
-		sdk.NewAttribute("trap", abi.Trap(trap).String()))
-	return nil
+	key := collections.Join(report.Epoch, []byte(reporter))
+	sender, err := k.senders.Get(ctx, key)
+	if err != nil {
+		return err
+	}
+	sender.Pending -= min(sender.Pending, 1)
+	if err := k.senders.Set(ctx, key, sender); err != nil {
+		return err
+	}
+	if report.Deposit > 0 {
+		if report.Status == types.REPORT_REFUTED {
+			err = k.court.Reserve(ctx, types.ModuleName, math.NewIntFromUint64(report.Deposit))
+		} else {
+			err = k.bank.SendCoinsFromModuleToAccount(ctx, types.ModuleName, reporter, deposit(report.Deposit))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return k.reports.Set(ctx, collections.Join(report.Epoch, report.Id), report)
 }
 
 // refute ends the reporter's reports of the epoch and its audit pay.
@@ -111,20 +169,45 @@ func (k Keeper) refute(ctx context.Context, e sprinttypes.Epoch, r *types.Round,
 		return err
 	}
 	sender.Refuted = true
-	if i, ok := seatOf(r.Seats, report.Reporter); ok {
-		r.Seats[i].Refuted = true
+	for _, seats := range [][]types.Seat{r.Seats, r.Absent} {
+		if i, ok := seatOf(seats, report.Reporter); ok {
+			seats[i].Refuted = true
+		}
 	}
 	return k.senders.Set(ctx, key, sender)
 }
 
+// convictVerdict punishes a validator whose keyed tree holds a digest that it did not compute.
+func (k Keeper) convictVerdict(ctx context.Context, e sprinttypes.Epoch, r *types.Round, report types.Report) error {
+	validator, err := k.addressOf(report.Validator)
+	if err != nil {
+		return err
+	}
+	return k.convictOf(ctx, e, r, report.Round, report.Validator, validator)
+}
+
+// convictOf marks a verdict as false and punishes who gave it.
+func (k Keeper) convictOf(ctx context.Context, e sprinttypes.Epoch, r *types.Round, round uint32, name string, validator sdk.AccAddress) error {
+	key := verdictKey(e.Number, round, validator)
+	v, err := k.verdicts.Get(ctx, key)
+	if err != nil {
+		return err
+	}
+	v.FalseOk = true
+	if err := k.verdicts.Set(ctx, key, v); err != nil {
+		return err
+	}
+	return k.punishValidator(ctx, e, r, name, validator)
+}
+
 // convict applies a proven false unit: the claim is void; enough of them forfeit and jail; and a
 // validator whose draw held the unit while its verdict said ok is punished too.
-func (k Keeper) convict(ctx context.Context, e sprinttypes.Epoch, r *types.Round, p types.Params, report types.Report, claimant sdk.AccAddress, claim sprinttypes.Claim) error {
+func (k Keeper) convict(ctx context.Context, e sprinttypes.Epoch, r *types.Round, p types.Params, report types.Report, claimant sdk.AccAddress) error {
 	units, err := k.court.AddFalseUnit(ctx, claimant)
 	if err != nil {
 		return err
 	}
-	if err := k.punishFalseVerdicts(ctx, e, r, report, claimant, claim); err != nil {
+	if err := k.punishFalseVerdicts(ctx, e, r, report, claimant); err != nil {
 		return err
 	}
 	var rewarded sdk.AccAddress
@@ -153,46 +236,34 @@ func (k Keeper) condemn(ctx context.Context, e sprinttypes.Epoch, p types.Params
 	return nil
 }
 
-// punishFalseVerdicts finds the verdicts of the first and of the running round that say ok over a
-// claim although the validator's draw held the false unit. Such a verdict was given without the
-// work: re-execution has one result.
-func (k Keeper) punishFalseVerdicts(ctx context.Context, e sprinttypes.Epoch, r *types.Round, report types.Report, claimant sdk.AccAddress, claim sprinttypes.Claim) error {
+// punishFalseVerdicts finds the verdicts that say ok over a claim although the validator's draw of
+// their round held the false unit. Such a verdict was given without the work: re-execution has one
+// result.
+func (k Keeper) punishFalseVerdicts(ctx context.Context, e sprinttypes.Epoch, r *types.Round, report types.Report, claimant sdk.AccAddress) error {
 	position, err := k.positionOf(ctx, e.Number, claimant)
 	if err != nil {
 		return err
 	}
-	seats := append(append([]types.Seat(nil), r.Seats...), r.Absent...)
-	for _, seat := range seats {
-		if !seat.Present || seat.FalseOk {
-			continue
-		}
-		validator, err := k.addressOf(seat.Validator)
+	claim, err := k.epochs.Claim(ctx, e.Number, claimant)
+	if err != nil {
+		return err
+	}
+	for round := range e.Round + 1 {
+		h, err := k.roundHeld(ctx, e, *r, round)
 		if err != nil {
 			return err
 		}
-		for _, round := range slices.Compact([]uint32{0, e.Round}) {
-			v, given, err := get(ctx, k.verdicts, verdictKey(e.Number, round, validator))
-			if err != nil {
-				return err
-			}
-			if !given || !commit.Bitmap(v.Bitmap).Has(position) {
+		for _, s := range h.seats {
+			if !s.vouches(position) || convicted(*r, s.Validator) {
 				continue
 			}
-			d := draw(e, *r, seat, validator, claimant, claim)
-			if round == 0 {
-				d = firstDraw(e, *r, seat, validator, claimant, claim)
-			}
-			if _, held := slices.BinarySearch(d.Indexes(sample.Output(v.Output)), report.Index); !held {
+			indexes := h.draw(e, s, claimant, claim).Indexes(sample.Output(s.verdict.Output))
+			if _, drew := slices.BinarySearch(indexes, report.Index); !drew {
 				continue
 			}
-			v.FalseOk = true
-			if err := k.verdicts.Set(ctx, verdictKey(e.Number, round, validator), v); err != nil {
+			if err := k.convictOf(ctx, e, r, round, s.Validator, s.address); err != nil {
 				return err
 			}
-			if err := k.punishValidator(ctx, e, r, seat.Validator, validator); err != nil {
-				return err
-			}
-			break
 		}
 	}
 	return nil

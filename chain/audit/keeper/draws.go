@@ -17,10 +17,14 @@ import (
 // SDK's 1,000 gas for a secp256k1 signature buys twenty times.
 const gasVRF = 40_000
 
-// verifyVRF checks a proof against the key frozen for the seat and returns the output.
-func verifyVRF(ctx context.Context, e sprinttypes.Epoch, seat types.Seat, proof []byte) (sample.Output, error) {
-	sdkCtx := sdk.UnwrapSDKContext(ctx)
-	sdkCtx.GasMeter().ConsumeGas(gasVRF, "VRF proof")
+// roundInput is what all seats of the running round evaluate to draw units.
+func roundInput(ctx context.Context, e sprinttypes.Epoch) []byte {
+	return sample.Input(sdk.UnwrapSDKContext(ctx).ChainID(), e.Number, uint64(e.Round), commit.Root(e.ClaimsRoot))
+}
+
+// verifyVRF checks a proof of the input against the key frozen for the seat and returns the output.
+func (k Keeper) verifyVRF(ctx context.Context, input []byte, seat types.Seat, proof []byte) (sample.Output, error) {
+	sdk.UnwrapSDKContext(ctx).GasMeter().ConsumeGas(gasVRF, "VRF proof")
 	key, err := sample.ParsePublicKey(seat.VrfKey)
 	if err != nil {
 		return sample.Output{}, errors.Wrapf(types.ErrInvalidProof, "frozen key of %s: %v", seat.Validator, err)
@@ -29,33 +33,21 @@ func verifyVRF(ctx context.Context, e sprinttypes.Epoch, seat types.Seat, proof 
 	if err != nil {
 		return sample.Output{}, errors.Wrap(types.ErrInvalidProof, err.Error())
 	}
-	input := sample.Input(sdkCtx.ChainID(), e.Number, uint64(e.Round), commit.Root(e.ClaimsRoot))
 	out, err := key.Verify(input, p)
 	if err != nil {
-		return sample.Output{}, errors.Wrapf(types.ErrInvalidProof, "of %s for epoch %d, round %d: %v", seat.Validator, e.Number, e.Round, err)
+		return sample.Output{}, errors.Wrapf(types.ErrInvalidProof, "of %s for the running round: %v", seat.Validator, err)
 	}
 	return out, nil
 }
 
 // draw is what a seat draws of a claim in the running round.
 func draw(e sprinttypes.Epoch, r types.Round, seat types.Seat, validator, claimant sdk.AccAddress, c sprinttypes.Claim) sample.Draw {
-	return drawIn(r.Seats, r.Power, e.DrawOf(c), seat, validator, claimant, c)
-}
-
-// firstDraw is what a seat drew of a claim in the first round, when every seat drew.
-func firstDraw(e sprinttypes.Epoch, r types.Round, seat types.Seat, validator, claimant sdk.AccAddress, c sprinttypes.Claim) sample.Draw {
-	all := append(append([]types.Seat(nil), r.Seats...), r.Absent...)
-	e.Round = 0
-	return drawIn(all, powerOf(all), e.DrawOf(c), seat, validator, claimant, c)
-}
-
-func drawIn(seats []types.Seat, total, units uint64, seat types.Seat, validator, claimant sdk.AccAddress, c sprinttypes.Claim) sample.Draw {
 	d := sample.Draw{
-		Validator: validator, Claimant: claimant, Count: c.Count, Units: units,
-		Power: seat.Power, TotalPower: total,
+		Validator: validator, Claimant: claimant, Count: c.Count, Units: e.DrawOf(c),
+		Power: seat.Power, TotalPower: r.Power,
 	}
-	if i, ok := seatOf(seats, c.Miner); ok {
-		d.ClaimantPower = seats[i].Power
+	if i, ok := seatOf(r.Seats, c.Miner); ok {
+		d.ClaimantPower = r.Seats[i].Power
 	}
 	return d
 }
@@ -71,7 +63,7 @@ func powerOf(seats []types.Seat) (sum uint64) {
 // verdict that is on chain.
 func (k Keeper) outputOf(ctx context.Context, e sprinttypes.Epoch, seat types.Seat, validator sdk.AccAddress, proof []byte) (sample.Output, bool, error) {
 	if len(proof) > 0 {
-		out, err := verifyVRF(ctx, e, seat, proof)
+		out, err := k.verifyVRF(ctx, roundInput(ctx, e), seat, proof)
 		return out, err == nil, err
 	}
 	v, found, err := get(ctx, k.verdicts, verdictKey(e.Number, e.Round, validator))

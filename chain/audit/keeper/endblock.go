@@ -13,8 +13,6 @@ import (
 
 	"github.com/assaynet/assay/chain/audit/types"
 	sprinttypes "github.com/assaynet/assay/chain/sprint/types"
-	"github.com/assaynet/assay/verifier/commit"
-	"github.com/assaynet/assay/verifier/sample"
 )
 
 const (
@@ -57,6 +55,11 @@ func (k Keeper) EndBlock(ctx context.Context) error {
 	if err := k.expire(ctx, e, p); err != nil {
 		return err
 	}
+	if e.Phase == sprinttypes.PHASE_ADJUDICATE {
+		if err := k.cross(ctx, e, &r, p); err != nil {
+			return err
+		}
+	}
 	if err := k.round.Set(ctx, r); err != nil {
 		return err
 	}
@@ -86,7 +89,11 @@ func (k Keeper) StartJobs(ctx context.Context) error {
 		if err != nil {
 			return true, err
 		}
-		k.rechecker.Queue(job(e, report, claimant))
+		j, err := k.job(ctx, e, report, claimant)
+		if err != nil {
+			return true, err
+		}
+		k.rechecker.Queue(j)
 		return false, nil
 	})
 }
@@ -156,9 +163,12 @@ func (k Keeper) expire(ctx context.Context, e sprinttypes.Epoch, p types.Params)
 	return nil
 }
 
-// conclude ends the round once nothing is queued or demanded: with a further round if claims lack
-// coverage or samples, else with the settlement.
+// conclude ends the round once its verdicts are cross-checked and nothing is queued or demanded:
+// with a further round if claims lack coverage or samples, else with the settlement.
 func (k Keeper) conclude(ctx context.Context, e sprinttypes.Epoch, r types.Round, p types.Params) error {
+	if r.Cross != types.CROSS_DONE {
+		return nil
+	}
 	_, waiting, _, err := k.head(ctx)
 	if err != nil || waiting != nil {
 		return err
@@ -176,6 +186,10 @@ func (k Keeper) conclude(ctx context.Context, e sprinttypes.Epoch, r types.Round
 			return err
 		}
 		if len(draws) > 0 {
+			past := types.Round{Epoch: r.Epoch, Round: r.Round, Seats: r.Seats, Power: r.Power}
+			if err := k.past.Set(ctx, collections.Join(e.Number, uint64(r.Round)), past); err != nil {
+				return err
+			}
 			if err := k.round.Set(ctx, furtherRound(r)); err != nil {
 				return err
 			}
@@ -189,16 +203,18 @@ func (k Keeper) conclude(ctx context.Context, e sprinttypes.Epoch, r types.Round
 	return k.court.Settle(ctx, result)
 }
 
-// furtherRound seats those who were present; where nobody was, everybody has another chance.
+// furtherRound seats those who were present and whose verdicts stand; where there is nobody, all who
+// did nothing wrong have another chance.
 func furtherRound(r types.Round) types.Round {
 	r.Round++
-	present := slices.ContainsFunc(r.Seats, func(s types.Seat) bool { return s.Present })
-	if !present {
-		return r
+	r.Cross, r.CrossEnd, r.VerdictsRoot = types.CROSS_NONE, 0, nil
+	stays := func(s types.Seat) bool { return s.Present && !s.FalseOk && !s.Dropped }
+	if !slices.ContainsFunc(r.Seats, stays) {
+		stays = func(s types.Seat) bool { return !s.FalseOk && !s.Dropped }
 	}
 	var seats []types.Seat
 	for _, s := range r.Seats {
-		if s.Present && !s.FalseOk {
+		if stays(s) {
 			seats = append(seats, s)
 		} else {
 			r.Absent = append(r.Absent, s)
@@ -211,13 +227,9 @@ func furtherRound(r types.Round) types.Round {
 // missing returns what a further round has to draw: of a claim below its coverage the units that
 // nobody vouched for, and of one with a false unit, once, many more.
 func (k Keeper) missing(ctx context.Context, e sprinttypes.Epoch, r types.Round, p types.Params) ([]sprinttypes.Draw, error) {
-	verdicts, err := k.roundVerdicts(ctx, e, r)
+	h, err := k.roundHeld(ctx, e, r, e.Round)
 	if err != nil {
 		return nil, err
-	}
-	powers := make(map[string]uint64, len(r.Seats)) // looked up only, never iterated
-	for _, s := range r.Seats {
-		powers[s.Validator] = s.Power
 	}
 	var draws []sprinttypes.Draw
 	position := -1
@@ -234,13 +246,10 @@ func (k Keeper) missing(ctx context.Context, e sprinttypes.Epoch, r types.Round,
 			return false, nil
 		}
 		var possible, covered uint64
-		for _, v := range verdicts {
-			n := uint64(sample.Draw{
-				Validator: v.validator, Claimant: miner, Count: c.Count, Units: units,
-				Power: v.seat.Power, TotalPower: r.Power, ClaimantPower: powers[c.Miner],
-			}.Size())
+		for _, s := range h.seats {
+			n := uint64(h.draw(e, s, miner, c).Size())
 			possible += n
-			if v.given && commit.Bitmap(v.bitmap).Has(position) {
+			if s.counts() && s.vouches(position) {
 				covered += n
 			}
 		}
@@ -258,32 +267,7 @@ func ceilBps(units uint64, bps uint32) uint64 {
 	return (units*uint64(bps) + 9_999) / 10_000
 }
 
-type seatVerdict struct {
-	seat      types.Seat
-	validator sdk.AccAddress
-	given     bool
-	bitmap    []byte
-}
-
-// roundVerdicts returns each seat of the running round with its verdict, if it gave one.
-func (k Keeper) roundVerdicts(ctx context.Context, e sprinttypes.Epoch, r types.Round) ([]seatVerdict, error) {
-	out := make([]seatVerdict, 0, len(r.Seats))
-	for _, seat := range r.Seats {
-		validator, err := k.addressOf(seat.Validator)
-		if err != nil {
-			return nil, err
-		}
-		v, given, err := get(ctx, k.verdicts, verdictKey(e.Number, e.Round, validator))
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, seatVerdict{seat, validator, given && !v.FalseOk, v.Bitmap})
-	}
-	return out, nil
-}
-
-// result sums the audit up. A validator without a verdict, with a false one, or with a report that
-// was refuted weighs nothing.
+// result sums the audit up.
 func (k Keeper) result(ctx context.Context, e sprinttypes.Epoch, r types.Round) (sprinttypes.AuditResult, error) {
 	h := sha256.New()
 	h.Write([]byte(entropyTag))
@@ -296,16 +280,8 @@ func (k Keeper) result(ctx context.Context, e sprinttypes.Epoch, r types.Round) 
 		return sprinttypes.AuditResult{}, err
 	}
 	result := sprinttypes.AuditResult{Entropy: [32]byte(h.Sum(nil)), ModuleFailed: r.Failed}
-	for _, s := range append(append([]types.Seat(nil), r.Seats...), r.Absent...) {
-		validator, err := k.addressOf(s.Validator)
-		if err != nil {
-			return result, err
-		}
-		a := sprinttypes.Auditor{Validator: validator}
-		if s.Present && !s.FalseOk && !s.Refuted {
-			a.Weight = s.Power
-		}
-		result.Auditors = append(result.Auditors, a)
+	if result.Auditors, err = k.weigh(ctx, e, r); err != nil {
+		return result, err
 	}
 	slices.SortFunc(result.Auditors, func(a, b sprinttypes.Auditor) int { return slices.Compare(a.Validator, b.Validator) })
 	return result, nil

@@ -61,6 +61,20 @@ func (k Keeper) InitGenesis(ctx context.Context, g types.GenesisState) error {
 			return err
 		}
 	}
+	for _, c := range g.Challenged {
+		validator, err := k.addressOf(c.Validator)
+		if err != nil {
+			return err
+		}
+		if err := k.challenged.Set(ctx, verdictKey(c.Epoch, c.Round, validator), c); err != nil {
+			return err
+		}
+	}
+	for _, r := range g.Past {
+		if err := k.past.Set(ctx, collections.Join(r.Epoch, uint64(r.Round)), r); err != nil {
+			return err
+		}
+	}
 	for _, s := range g.Senders {
 		if err := k.initSender(ctx, g.Round.Epoch, s); err != nil {
 			return err
@@ -95,8 +109,8 @@ func (k Keeper) initSender(ctx context.Context, epoch uint64, s types.Sender) er
 	return k.senders.Set(ctx, collections.Join(epoch, []byte(addr)), s)
 }
 
-// ExportGenesis returns the whole state. Of the senders only those of the round's epoch matter
-// afterwards.
+// ExportGenesis returns the whole state. Of senders and earlier rounds only those of the
+// round's epoch matter afterwards.
 func (k Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error) {
 	g := &types.GenesisState{}
 	var err error
@@ -125,6 +139,12 @@ func (k Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error) 
 		return nil, err
 	}
 	if g.Answers, err = values(ctx, k.answers, nil); err != nil {
+		return nil, err
+	}
+	if g.Challenged, err = values(ctx, k.challenged, nil); err != nil {
+		return nil, err
+	}
+	if g.Past, err = values(ctx, k.past, collections.NewPrefixedPairRange[uint64, uint64](g.Round.Epoch)); err != nil {
 		return nil, err
 	}
 	g.Senders, err = values[epochKey, types.Sender](ctx, k.senders, collections.NewPrefixedPairRange[uint64, []byte](g.Round.Epoch))

@@ -63,6 +63,8 @@ type Keeper struct {
 	pairs      collections.Map[partyKey, uint64] // the open demand of a validator for a claim
 	answers    collections.Map[unitKey, types.Answer]
 	senders    collections.Map[epochKey, types.Sender]
+	challenged collections.Map[roundKey, types.Challenged]
+	past       collections.Map[collections.Pair[uint64, uint64], types.Round] // by epoch and round
 	nextReport collections.Sequence
 	nextDemand collections.Sequence
 	pruned     collections.Item[uint64]
@@ -100,7 +102,11 @@ func NewKeeper(cfg Config) Keeper {
 			collections.PairKeyCodec(collections.BytesKey, collections.BytesKey), collections.Uint64Value),
 		answers: collections.NewMap(sb, types.AnswersPrefix, "answers",
 			collections.TripleKeyCodec(collections.Uint64Key, collections.BytesKey, collections.Uint64Key), codec.CollValue[types.Answer](cfg.Codec)),
-		senders:    collections.NewMap(sb, types.SendersPrefix, "senders", byEpoch, codec.CollValue[types.Sender](cfg.Codec)),
+		senders: collections.NewMap(sb, types.SendersPrefix, "senders", byEpoch, codec.CollValue[types.Sender](cfg.Codec)),
+		challenged: collections.NewMap(sb, types.ChallengedPrefix, "challenged",
+			collections.TripleKeyCodec(collections.Uint64Key, collections.Uint32Key, collections.BytesKey), codec.CollValue[types.Challenged](cfg.Codec)),
+		past: collections.NewMap(sb, types.PastPrefix, "past",
+			collections.PairKeyCodec(collections.Uint64Key, collections.Uint64Key), codec.CollValue[types.Round](cfg.Codec)),
 		nextReport: collections.NewSequence(sb, types.NextReportPrefix, "next_report"),
 		nextDemand: collections.NewSequence(sb, types.NextDemandPrefix, "next_demand"),
 		pruned:     collections.NewItem(sb, types.PrunedPrefix, "pruned", collections.Uint64Value),

@@ -16,8 +16,12 @@ import (
 	"github.com/assaynet/assay/verifier/commit"
 )
 
-// gasOpening is charged for each opening beside its bytes: hashing a fold and a path.
-const gasOpening = 2_000
+const (
+	// gasOpening is charged for each opening beside its bytes: hashing a fold and a path.
+	gasOpening = 2_000
+	// strangersPart is the part of the queue that is open to senders without a seat.
+	strangersPart = 8
+)
 
 // Report queues an accused unit for re-execution. While the audit runs any unit may be reported;
 // after it only one that was opened on chain since, for as long as the round says.
@@ -43,7 +47,7 @@ func (s msgServer) Report(ctx context.Context, m *types.MsgReport) (*types.MsgRe
 	}
 	height := sdk.UnwrapSDKContext(ctx).BlockHeight()
 	seat, seated := seatOf(r.Seats, m.Reporter)
-	sender, err := s.admitSender(ctx, e, p, m.Reporter, reporter)
+	sender, err := s.admitSender(ctx, e, p, m.Reporter, reporter, seated)
 	if err != nil {
 		return nil, err
 	}
@@ -76,45 +80,71 @@ func (s msgServer) Report(ctx context.Context, m *types.MsgReport) (*types.MsgRe
 	} else if len(m.VrfProof) > 0 {
 		return nil, errors.Wrapf(types.ErrNoSeat, "%s in round %d: a report without a draw carries no proof", m.Reporter, e.Round)
 	}
-	_, _, waiting, err := s.head(ctx)
-	if err != nil {
-		return nil, err
-	}
-	room := uint64(p.MaxQueue)
-	if !seated {
-		room /= 2
-	}
-	if waiting >= room {
-		return nil, errors.Wrapf(types.ErrQueueFull, "%d wait, at most %d; try again in the next block", waiting, room)
-	}
-
-	sequence, err := s.nextReport.Next(ctx)
-	if err != nil {
-		return nil, err
-	}
 	report := types.Report{
 		Id: id[:], Epoch: e.Number, Claimant: m.Claimant, Index: m.Index, Reporter: m.Reporter,
-		Digest: digest[:], Drawn: drawn, Height: height, Sequence: sequence,
+		Digest: digest[:], Drawn: drawn,
 	}
-	if err := s.reports.Set(ctx, collections.Join(e.Number, id[:]), report); err != nil {
+	due, err := s.enqueue(ctx, p, report, sender, reporter, seated)
+	if err != nil {
 		return nil, err
 	}
-	if err := s.queue.Set(ctx, sequence, id[:]); err != nil {
-		return nil, err
-	}
-	sender.Reports++
-	if err := s.senders.Set(ctx, collections.Join(e.Number, []byte(reporter)), sender); err != nil {
-		return nil, err
-	}
-	due := height + int64(p.ReportDelay)
-	emit(ctx, "report", e.Number, sdk.NewAttribute("id", hex.EncodeToString(id[:])),
-		sdk.NewAttribute("claimant", m.Claimant), sdk.NewAttribute("index", strconv.FormatUint(m.Index, 10)),
-		sdk.NewAttribute("reporter", m.Reporter), sdk.NewAttribute("due", strconv.FormatInt(due, 10)))
 	return &types.MsgReportResponse{Id: id[:], Due: due}, nil
 }
 
+// enqueue puts a report into the queue if there is room, takes the deposit of a sender without a
+// seat, and returns the earliest height at which the result applies.
+func (k Keeper) enqueue(ctx context.Context, p types.Params, report types.Report, sender types.Sender, reporter sdk.AccAddress, seated bool) (int64, error) {
+	_, _, waiting, err := k.head(ctx)
+	if err != nil {
+		return 0, err
+	}
+	room := uint64(p.MaxQueue)
+	if !seated {
+		room = max(1, room/strangersPart)
+	}
+	if waiting >= room {
+		return 0, errors.Wrapf(types.ErrQueueFull, "%d wait, at most %d; try again in the next block", waiting, room)
+	}
+	if !seated && p.ReportDeposit > 0 {
+		report.Deposit = p.ReportDeposit
+		if err := k.bank.SendCoinsFromAccountToModule(ctx, reporter, types.ModuleName, deposit(p.ReportDeposit)); err != nil {
+			return 0, err
+		}
+	}
+	if report.Sequence, err = k.nextReport.Next(ctx); err != nil {
+		return 0, err
+	}
+	report.Height = sdk.UnwrapSDKContext(ctx).BlockHeight()
+	if err := k.reports.Set(ctx, collections.Join(report.Epoch, report.Id), report); err != nil {
+		return 0, err
+	}
+	if err := k.queue.Set(ctx, report.Sequence, report.Id); err != nil {
+		return 0, err
+	}
+	sender.Reports++
+	sender.Pending++
+	if err := k.senders.Set(ctx, collections.Join(report.Epoch, []byte(reporter)), sender); err != nil {
+		return 0, err
+	}
+	due := report.Height + int64(p.ReportDelay)
+	emit(ctx, "report", report.Epoch, append(accused(report), sdk.NewAttribute("due", strconv.FormatInt(due, 10)))...)
+	return due, nil
+}
+
+// accused are the attributes of an event about a report.
+func accused(r types.Report) []sdk.Attribute {
+	out := []sdk.Attribute{
+		sdk.NewAttribute("id", hex.EncodeToString(r.Id)), sdk.NewAttribute("claimant", r.Claimant),
+		sdk.NewAttribute("index", strconv.FormatUint(r.Index, 10)), sdk.NewAttribute("reporter", r.Reporter),
+	}
+	if r.Validator != "" {
+		out = append(out, sdk.NewAttribute("validator", r.Validator))
+	}
+	return out
+}
+
 // admitSender says whether somebody may report once more in the epoch.
-func (k Keeper) admitSender(ctx context.Context, e sprinttypes.Epoch, p types.Params, name string, addr sdk.AccAddress) (types.Sender, error) {
+func (k Keeper) admitSender(ctx context.Context, e sprinttypes.Epoch, p types.Params, name string, addr sdk.AccAddress, seated bool) (types.Sender, error) {
 	registered, jailed, err := k.power.Miner(ctx, addr)
 	if err != nil {
 		return types.Sender{}, err
@@ -132,6 +162,15 @@ func (k Keeper) admitSender(ctx context.Context, e sprinttypes.Epoch, p types.Pa
 	}
 	if sender.Reports >= p.MaxReports {
 		return sender, errors.Wrapf(types.ErrTooManyReports, "%s in epoch %d, at most %d", name, e.Number, p.MaxReports)
+	}
+	// Whoever reports what is correct reports no more: so nobody keeps the queue busy for longer than
+	// what waited when the first of its reports was refuted.
+	pending := uint32(1)
+	if seated {
+		pending = p.MaxPending
+	}
+	if sender.Pending >= pending {
+		return sender, errors.Wrapf(types.ErrPendingReports, "%d of %s, at most %d; try again when one is decided", sender.Pending, name, pending)
 	}
 	return sender, nil
 }

@@ -73,7 +73,7 @@ func (s msgServer) Verdict(ctx context.Context, m *types.MsgVerdict) (*types.Msg
 	if err := commit.Bitmap(m.Bitmap).Check(int(e.Claims)); err != nil {
 		return nil, errors.Wrap(types.ErrInvalidBitmap, err.Error())
 	}
-	out, err := verifyVRF(ctx, e, r.Seats[i], m.VrfProof)
+	out, err := s.verifyVRF(ctx, roundInput(ctx, e), r.Seats[i], m.VrfProof)
 	if err != nil {
 		return nil, err
 	}

@@ -32,6 +32,12 @@ func (k Keeper) prune(ctx context.Context, running uint64) error {
 		func() (bool, error) {
 			return removePage(ctx, k.answers, collections.NewPrefixedTripleRange[uint64, []byte, uint64](old))
 		},
+		func() (bool, error) {
+			return removePage(ctx, k.challenged, collections.NewPrefixedTripleRange[uint64, uint32, []byte](old))
+		},
+		func() (bool, error) {
+			return removePage(ctx, k.past, collections.NewPrefixedPairRange[uint64, uint64](old))
+		},
 		func() (bool, error) { return removePage[epochKey, types.Report](ctx, k.reports, byEpoch) },
 		func() (bool, error) { return removePage[epochKey, types.Sender](ctx, k.senders, byEpoch) },
 	} {

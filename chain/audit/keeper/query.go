@@ -80,6 +80,20 @@ func (q queryServer) Answers(ctx context.Context, r *types.QueryAnswersRequest) 
 	return &types.QueryAnswersResponse{Answers: answers, Pagination: page}, err
 }
 
+func (q queryServer) Challenged(ctx context.Context, r *types.QueryChallengedRequest) (*types.QueryChallengedResponse, error) {
+	epoch, err := q.epoch(ctx, r.Epoch)
+	if err != nil {
+		return nil, err
+	}
+	challenged, page, err := query.CollectionPaginate(ctx, q.k.challenged, limited(r.Pagination),
+		func(_ roundKey, c types.Challenged) (types.Challenged, error) { return c, nil },
+		func(o *query.CollectionsPaginateOptions[roundKey]) {
+			prefix := collections.TriplePrefix[uint64, uint32, []byte](epoch)
+			o.Prefix = &prefix
+		})
+	return &types.QueryChallengedResponse{Challenged: challenged, Pagination: page}, err
+}
+
 func (q queryServer) epoch(ctx context.Context, number uint64) (uint64, error) {
 	if number != 0 {
 		return number, nil

@@ -169,11 +169,14 @@ func TestRefusedReports(t *testing.T) {
 	if len(w.statuses()) != 0 {
 		t.Error("a refused report is in the state")
 	}
-	w.mustReport(6, 5, 0) // a miner may report too, but half of the queue is for validators
-	w.mustReport(6, 5, 1)
-	if err := w.report(w.reportMsg(6, 5, 2)); !errors.Is(err, types.ErrQueueFull) {
-		t.Errorf("third report of a miner in a queue of four: %v", err)
+	w.mustReport(6, 5, 0) // a miner may report too, but most of the queue is for validators
+	if err := w.report(w.reportMsg(6, 5, 1)); !errors.Is(err, types.ErrPendingReports) {
+		t.Errorf("second report of a miner while the first waits: %v", err)
 	}
+	if err := w.report(w.reportMsg(5, 5, 2)); !errors.Is(err, types.ErrQueueFull) {
+		t.Errorf("second miner's report in a queue of four: %v", err)
+	}
+	w.mustReport(0, 5, 10)
 	w.mustReport(1, 5, 7)
 	if err := w.report(w.reportMsg(0, 5, 7)); !errors.Is(err, types.ErrDuplicateReport) {
 		t.Errorf("a unit twice: %v", err)
@@ -185,14 +188,14 @@ func TestRefusedReports(t *testing.T) {
 	w.blocks(3)
 	w.mustReport(1, 5, 9)
 	w.next()
-	if err := w.report(w.reportMsg(1, 5, 10)); !errors.Is(err, types.ErrTooManyReports) {
+	if err := w.report(w.reportMsg(1, 5, 11)); !errors.Is(err, types.ErrTooManyReports) {
 		t.Errorf("fourth of three: %v", err)
 	}
 }
 
 func TestOneAdjudicationABlockAndNoSettlementBefore(t *testing.T) {
 	p := auditParams()
-	p.ForfeitUnits, p.ExtraDraw = 100, 0
+	p.ForfeitUnits, p.ExtraDraw, p.MaxPending = 100, 0, 10
 	w := newWorld(t, sprintParams(), p, 10)
 	w.claim(5, 4, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
 	w.to(sprinttypes.PHASE_AUDIT)

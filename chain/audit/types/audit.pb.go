@@ -25,6 +25,46 @@ var _ = math.Inf
 // proto package needs to be updated.
 const _ = proto.GoGoProtoPackageIsVersion3 // please upgrade the proto package
 
+// CrossStage says where the cross-check of a round's verdicts stands.
+type CrossStage int32
+
+const (
+	// CROSS_NONE: verdicts are not fixed yet.
+	CROSS_NONE CrossStage = 0
+	// CROSS_CHALLENGE: those who gave a verdict draw which units of the others' they check.
+	CROSS_CHALLENGE CrossStage = 1
+	// CROSS_OPEN: the challenged open the keyed digests that were drawn.
+	CROSS_OPEN CrossStage = 2
+	// CROSS_REPORT: wrong digests are reported.
+	CROSS_REPORT CrossStage = 3
+	// CROSS_DONE: the cross-check is over, or there was none.
+	CROSS_DONE CrossStage = 4
+)
+
+var CrossStage_name = map[int32]string{
+	0: "CROSS_NONE",
+	1: "CROSS_CHALLENGE",
+	2: "CROSS_OPEN",
+	3: "CROSS_REPORT",
+	4: "CROSS_DONE",
+}
+
+var CrossStage_value = map[string]int32{
+	"CROSS_NONE":      0,
+	"CROSS_CHALLENGE": 1,
+	"CROSS_OPEN":      2,
+	"CROSS_REPORT":    3,
+	"CROSS_DONE":      4,
+}
+
+func (x CrossStage) String() string {
+	return proto.EnumName(CrossStage_name, int32(x))
+}
+
+func (CrossStage) EnumDescriptor() ([]byte, []int) {
+	return fileDescriptor_81effd78b96c8eeb, []int{0}
+}
+
 // ReportStatus says what became of a report.
 type ReportStatus int32
 
@@ -61,7 +101,7 @@ func (x ReportStatus) String() string {
 }
 
 func (ReportStatus) EnumDescriptor() ([]byte, []int) {
-	return fileDescriptor_81effd78b96c8eeb, []int{0}
+	return fileDescriptor_81effd78b96c8eeb, []int{1}
 }
 
 // Params governs the audit. All amounts are in ngnk.
@@ -93,6 +133,19 @@ type Params struct {
 	DemandDeposit uint64 `protobuf:"varint,12,opt,name=demand_deposit,json=demandDeposit,proto3" json:"demand_deposit,omitempty"`
 	// retain_epochs is the number of epochs before the running one whose verdicts are kept.
 	RetainEpochs uint64 `protobuf:"varint,13,opt,name=retain_epochs,json=retainEpochs,proto3" json:"retain_epochs,omitempty"`
+	// challenges is the expected number of units of each verdict that the others cross-check; 0
+	// turns the cross-check off.
+	Challenges uint32 `protobuf:"varint,14,opt,name=challenges,proto3" json:"challenges,omitempty"`
+	// challenge_blocks, open_blocks and keyed_report_blocks bound the stages of the cross-check. The
+	// first two end early once nothing is missing.
+	ChallengeBlocks   uint64 `protobuf:"varint,15,opt,name=challenge_blocks,json=challengeBlocks,proto3" json:"challenge_blocks,omitempty"`
+	OpenBlocks        uint64 `protobuf:"varint,16,opt,name=open_blocks,json=openBlocks,proto3" json:"open_blocks,omitempty"`
+	KeyedReportBlocks uint64 `protobuf:"varint,17,opt,name=keyed_report_blocks,json=keyedReportBlocks,proto3" json:"keyed_report_blocks,omitempty"`
+	// report_deposit is what a report costs a sender without a seat; it comes back unless the report
+	// is refuted.
+	ReportDeposit uint64 `protobuf:"varint,18,opt,name=report_deposit,json=reportDeposit,proto3" json:"report_deposit,omitempty"`
+	// max_pending bounds the reports of one sender that wait; a sender without a seat has one.
+	MaxPending uint32 `protobuf:"varint,19,opt,name=max_pending,json=maxPending,proto3" json:"max_pending,omitempty"`
 }
 
 func (m *Params) Reset()         { *m = Params{} }
@@ -219,6 +272,48 @@ func (m *Params) GetRetainEpochs() uint64 {
 	return 0
 }
 
+func (m *Params) GetChallenges() uint32 {
+	if m != nil {
+		return m.Challenges
+	}
+	return 0
+}
+
+func (m *Params) GetChallengeBlocks() uint64 {
+	if m != nil {
+		return m.ChallengeBlocks
+	}
+	return 0
+}
+
+func (m *Params) GetOpenBlocks() uint64 {
+	if m != nil {
+		return m.OpenBlocks
+	}
+	return 0
+}
+
+func (m *Params) GetKeyedReportBlocks() uint64 {
+	if m != nil {
+		return m.KeyedReportBlocks
+	}
+	return 0
+}
+
+func (m *Params) GetReportDeposit() uint64 {
+	if m != nil {
+		return m.ReportDeposit
+	}
+	return 0
+}
+
+func (m *Params) GetMaxPending() uint32 {
+	if m != nil {
+		return m.MaxPending
+	}
+	return 0
+}
+
 // Verdict is what one validator said in one round.
 type Verdict struct {
 	Epoch     uint64 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
@@ -231,8 +326,17 @@ type Verdict struct {
 	Bitmap []byte `protobuf:"bytes,5,opt,name=bitmap,proto3" json:"bitmap,omitempty"`
 	// keyed_root commits to the keyed digests of all units that were re-executed, 32 bytes.
 	KeyedRoot []byte `protobuf:"bytes,6,opt,name=keyed_root,json=keyedRoot,proto3" json:"keyed_root,omitempty"`
-	// false_ok is set when the validator said ok over a unit that was proven false.
+	// false_ok is set when the validator said ok over a unit that was proven false, or when its keyed
+	// tree was proven to hold a wrong digest.
 	FalseOk bool `protobuf:"varint,7,opt,name=false_ok,json=falseOk,proto3" json:"false_ok,omitempty"`
+	// leaves is the size of the keyed tree: the units drawn of the claims whose bit is set. It is set
+	// when the round's verdicts are fixed.
+	Leaves uint64 `protobuf:"varint,8,opt,name=leaves,proto3" json:"leaves,omitempty"`
+	// dropped is set when a challenged digest was not opened: the verdict counts for nothing.
+	Dropped bool `protobuf:"varint,9,opt,name=dropped,proto3" json:"dropped,omitempty"`
+	// challenge is the VRF output with which the validator cross-checks the others, 32 bytes; empty
+	// if it posted none.
+	Challenge []byte `protobuf:"bytes,10,opt,name=challenge,proto3" json:"challenge,omitempty"`
 }
 
 func (m *Verdict) Reset()         { *m = Verdict{} }
@@ -317,6 +421,27 @@ func (m *Verdict) GetFalseOk() bool {
 	return false
 }
 
+func (m *Verdict) GetLeaves() uint64 {
+	if m != nil {
+		return m.Leaves
+	}
+	return 0
+}
+
+func (m *Verdict) GetDropped() bool {
+	if m != nil {
+		return m.Dropped
+	}
+	return false
+}
+
+func (m *Verdict) GetChallenge() []byte {
+	if m != nil {
+		return m.Challenge
+	}
+	return nil
+}
+
 // Seat is a validator of a round.
 type Seat struct {
 	Validator string `protobuf:"bytes,1,opt,name=validator,proto3" json:"validator,omitempty"`
@@ -325,10 +450,12 @@ type Seat struct {
 	VrfKey []byte `protobuf:"bytes,3,opt,name=vrf_key,json=vrfKey,proto3" json:"vrf_key,omitempty"`
 	// present says that it gave a verdict in this epoch.
 	Present bool `protobuf:"varint,4,opt,name=present,proto3" json:"present,omitempty"`
-	// false_ok is set when one of its verdicts said ok over a false unit.
+	// false_ok is set when one of its verdicts said ok over a false unit, or held a wrong keyed digest.
 	FalseOk bool `protobuf:"varint,5,opt,name=false_ok,json=falseOk,proto3" json:"false_ok,omitempty"`
-	// refuted is set when it reported a unit that was correct.
+	// refuted is set when it reported what was correct.
 	Refuted bool `protobuf:"varint,6,opt,name=refuted,proto3" json:"refuted,omitempty"`
+	// dropped is set when one of its verdicts was dropped.
+	Dropped bool `protobuf:"varint,7,opt,name=dropped,proto3" json:"dropped,omitempty"`
 }
 
 func (m *Seat) Reset()         { *m = Seat{} }
@@ -406,6 +533,155 @@ func (m *Seat) GetRefuted() bool {
 	return false
 }
 
+func (m *Seat) GetDropped() bool {
+	if m != nil {
+		return m.Dropped
+	}
+	return false
+}
+
+// Challenged lists what was drawn of one verdict's keyed tree.
+type Challenged struct {
+	Epoch     uint64 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Round     uint32 `protobuf:"varint,2,opt,name=round,proto3" json:"round,omitempty"`
+	Validator string `protobuf:"bytes,3,opt,name=validator,proto3" json:"validator,omitempty"`
+	// units are in the order of their positions.
+	Units []KeyedUnit `protobuf:"bytes,4,rep,name=units,proto3" json:"units"`
+}
+
+func (m *Challenged) Reset()         { *m = Challenged{} }
+func (m *Challenged) String() string { return proto.CompactTextString(m) }
+func (*Challenged) ProtoMessage()    {}
+func (*Challenged) Descriptor() ([]byte, []int) {
+	return fileDescriptor_81effd78b96c8eeb, []int{3}
+}
+func (m *Challenged) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *Challenged) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_Challenged.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *Challenged) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_Challenged.Merge(m, src)
+}
+func (m *Challenged) XXX_Size() int {
+	return m.Size()
+}
+func (m *Challenged) XXX_DiscardUnknown() {
+	xxx_messageInfo_Challenged.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_Challenged proto.InternalMessageInfo
+
+func (m *Challenged) GetEpoch() uint64 {
+	if m != nil {
+		return m.Epoch
+	}
+	return 0
+}
+
+func (m *Challenged) GetRound() uint32 {
+	if m != nil {
+		return m.Round
+	}
+	return 0
+}
+
+func (m *Challenged) GetValidator() string {
+	if m != nil {
+		return m.Validator
+	}
+	return ""
+}
+
+func (m *Challenged) GetUnits() []KeyedUnit {
+	if m != nil {
+		return m.Units
+	}
+	return nil
+}
+
+// KeyedUnit is one challenged leaf of a keyed tree.
+type KeyedUnit struct {
+	// position of the leaf.
+	Position uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	// claimant and index name the unit that the leaf stands for.
+	Claimant string `protobuf:"bytes,2,opt,name=claimant,proto3" json:"claimant,omitempty"`
+	Index    uint64 `protobuf:"varint,3,opt,name=index,proto3" json:"index,omitempty"`
+	// digest is what the tree holds, 32 bytes; empty until it is opened.
+	Digest []byte `protobuf:"bytes,4,opt,name=digest,proto3" json:"digest,omitempty"`
+}
+
+func (m *KeyedUnit) Reset()         { *m = KeyedUnit{} }
+func (m *KeyedUnit) String() string { return proto.CompactTextString(m) }
+func (*KeyedUnit) ProtoMessage()    {}
+func (*KeyedUnit) Descriptor() ([]byte, []int) {
+	return fileDescriptor_81effd78b96c8eeb, []int{4}
+}
+func (m *KeyedUnit) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *KeyedUnit) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_KeyedUnit.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *KeyedUnit) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_KeyedUnit.Merge(m, src)
+}
+func (m *KeyedUnit) XXX_Size() int {
+	return m.Size()
+}
+func (m *KeyedUnit) XXX_DiscardUnknown() {
+	xxx_messageInfo_KeyedUnit.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_KeyedUnit proto.InternalMessageInfo
+
+func (m *KeyedUnit) GetPosition() uint64 {
+	if m != nil {
+		return m.Position
+	}
+	return 0
+}
+
+func (m *KeyedUnit) GetClaimant() string {
+	if m != nil {
+		return m.Claimant
+	}
+	return ""
+}
+
+func (m *KeyedUnit) GetIndex() uint64 {
+	if m != nil {
+		return m.Index
+	}
+	return 0
+}
+
+func (m *KeyedUnit) GetDigest() []byte {
+	if m != nil {
+		return m.Digest
+	}
+	return nil
+}
+
 // Round is the state of the running audit.
 type Round struct {
 	Epoch uint64 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
@@ -420,13 +696,20 @@ type Round struct {
 	ReportEnd int64 `protobuf:"varint,6,opt,name=report_end,json=reportEnd,proto3" json:"report_end,omitempty"`
 	// failed is set when the module itself trapped in a re-execution.
 	Failed bool `protobuf:"varint,7,opt,name=failed,proto3" json:"failed,omitempty"`
+	// cross says where the cross-check stands.
+	Cross CrossStage `protobuf:"varint,8,opt,name=cross,proto3,enum=assay.audit.v1.CrossStage" json:"cross,omitempty"`
+	// cross_end is the first height that is too late for the stage.
+	CrossEnd int64 `protobuf:"varint,9,opt,name=cross_end,json=crossEnd,proto3" json:"cross_end,omitempty"`
+	// verdicts_root is the RFC 6962 root over the round's verdicts, 32 bytes; empty until they are
+	// fixed.
+	VerdictsRoot []byte `protobuf:"bytes,10,opt,name=verdicts_root,json=verdictsRoot,proto3" json:"verdicts_root,omitempty"`
 }
 
 func (m *Round) Reset()         { *m = Round{} }
 func (m *Round) String() string { return proto.CompactTextString(m) }
 func (*Round) ProtoMessage()    {}
 func (*Round) Descriptor() ([]byte, []int) {
-	return fileDescriptor_81effd78b96c8eeb, []int{3}
+	return fileDescriptor_81effd78b96c8eeb, []int{5}
 }
 func (m *Round) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -504,15 +787,36 @@ func (m *Round) GetFailed() bool {
 	return false
 }
 
-// Report accuses one unit of a claim.
+func (m *Round) GetCross() CrossStage {
+	if m != nil {
+		return m.Cross
+	}
+	return CROSS_NONE
+}
+
+func (m *Round) GetCrossEnd() int64 {
+	if m != nil {
+		return m.CrossEnd
+	}
+	return 0
+}
+
+func (m *Round) GetVerdictsRoot() []byte {
+	if m != nil {
+		return m.VerdictsRoot
+	}
+	return nil
+}
+
+// Report accuses one unit of a claim, or one leaf of a verdict's keyed tree.
 type Report struct {
-	// id is the hash of (epoch, claimant, index), 32 bytes.
+	// id is the hash of (epoch, claimant, index) or (epoch, round, validator, position), 32 bytes.
 	Id       []byte `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Epoch    uint64 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	Claimant string `protobuf:"bytes,3,opt,name=claimant,proto3" json:"claimant,omitempty"`
 	Index    uint64 `protobuf:"varint,4,opt,name=index,proto3" json:"index,omitempty"`
 	Reporter string `protobuf:"bytes,5,opt,name=reporter,proto3" json:"reporter,omitempty"`
-	// digest is what the claim commits to for the unit, 32 bytes.
+	// digest is what the claim or the keyed tree commits to for the unit, 32 bytes.
 	Digest []byte `protobuf:"bytes,6,opt,name=digest,proto3" json:"digest,omitempty"`
 	// drawn says that the reporter's own draw held the index.
 	Drawn bool `protobuf:"varint,7,opt,name=drawn,proto3" json:"drawn,omitempty"`
@@ -521,13 +825,20 @@ type Report struct {
 	Status ReportStatus `protobuf:"varint,9,opt,name=status,proto3,enum=assay.audit.v1.ReportStatus" json:"status,omitempty"`
 	// sequence is the position in the queue.
 	Sequence uint64 `protobuf:"varint,10,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// validator is accused of a wrong keyed digest of the unit; empty if the claimant is accused.
+	Validator string `protobuf:"bytes,11,opt,name=validator,proto3" json:"validator,omitempty"`
+	// round of the accused verdict and position of the leaf in its keyed tree.
+	Round    uint32 `protobuf:"varint,12,opt,name=round,proto3" json:"round,omitempty"`
+	Position uint64 `protobuf:"varint,13,opt,name=position,proto3" json:"position,omitempty"`
+	// deposit comes back unless the report is refuted, in ngnk.
+	Deposit uint64 `protobuf:"varint,14,opt,name=deposit,proto3" json:"deposit,omitempty"`
 }
 
 func (m *Report) Reset()         { *m = Report{} }
 func (m *Report) String() string { return proto.CompactTextString(m) }
 func (*Report) ProtoMessage()    {}
 func (*Report) Descriptor() ([]byte, []int) {
-	return fileDescriptor_81effd78b96c8eeb, []int{4}
+	return fileDescriptor_81effd78b96c8eeb, []int{6}
 }
 func (m *Report) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -626,6 +937,34 @@ func (m *Report) GetSequence() uint64 {
 	return 0
 }
 
+func (m *Report) GetValidator() string {
+	if m != nil {
+		return m.Validator
+	}
+	return ""
+}
+
+func (m *Report) GetRound() uint32 {
+	if m != nil {
+		return m.Round
+	}
+	return 0
+}
+
+func (m *Report) GetPosition() uint64 {
+	if m != nil {
+		return m.Position
+	}
+	return 0
+}
+
+func (m *Report) GetDeposit() uint64 {
+	if m != nil {
+		return m.Deposit
+	}
+	return 0
+}
+
 // Demand asks a claimant for units on chain.
 type Demand struct {
 	Id        uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -644,7 +983,7 @@ func (m *Demand) Reset()         { *m = Demand{} }
 func (m *Demand) String() string { return proto.CompactTextString(m) }
 func (*Demand) ProtoMessage()    {}
 func (*Demand) Descriptor() ([]byte, []int) {
-	return fileDescriptor_81effd78b96c8eeb, []int{5}
+	return fileDescriptor_81effd78b96c8eeb, []int{7}
 }
 func (m *Demand) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -734,7 +1073,7 @@ func (m *Answer) Reset()         { *m = Answer{} }
 func (m *Answer) String() string { return proto.CompactTextString(m) }
 func (*Answer) ProtoMessage()    {}
 func (*Answer) Descriptor() ([]byte, []int) {
-	return fileDescriptor_81effd78b96c8eeb, []int{6}
+	return fileDescriptor_81effd78b96c8eeb, []int{8}
 }
 func (m *Answer) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -796,13 +1135,15 @@ type Sender struct {
 	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
 	Reports uint32 `protobuf:"varint,2,opt,name=reports,proto3" json:"reports,omitempty"`
 	Refuted bool   `protobuf:"varint,3,opt,name=refuted,proto3" json:"refuted,omitempty"`
+	// pending of the reports wait in the queue.
+	Pending uint32 `protobuf:"varint,4,opt,name=pending,proto3" json:"pending,omitempty"`
 }
 
 func (m *Sender) Reset()         { *m = Sender{} }
 func (m *Sender) String() string { return proto.CompactTextString(m) }
 func (*Sender) ProtoMessage()    {}
 func (*Sender) Descriptor() ([]byte, []int) {
-	return fileDescriptor_81effd78b96c8eeb, []int{7}
+	return fileDescriptor_81effd78b96c8eeb, []int{9}
 }
 func (m *Sender) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -852,6 +1193,13 @@ func (m *Sender) GetRefuted() bool {
 	return false
 }
 
+func (m *Sender) GetPending() uint32 {
+	if m != nil {
+		return m.Pending
+	}
+	return 0
+}
+
 // GenesisState is the genesis of the audit module.
 type GenesisState struct {
 	Params     Params    `protobuf:"bytes,1,opt,name=params,proto3" json:"params"`
@@ -864,13 +1212,16 @@ type GenesisState struct {
 	NextReport uint64    `protobuf:"varint,8,opt,name=next_report,json=nextReport,proto3" json:"next_report,omitempty"`
 	NextDemand uint64    `protobuf:"varint,9,opt,name=next_demand,json=nextDemand,proto3" json:"next_demand,omitempty"`
 	Pruned     uint64    `protobuf:"varint,10,opt,name=pruned,proto3" json:"pruned,omitempty"`
+	// past are the running epoch's earlier rounds, of which seats and power count.
+	Past       []Round      `protobuf:"bytes,11,rep,name=past,proto3" json:"past"`
+	Challenged []Challenged `protobuf:"bytes,12,rep,name=challenged,proto3" json:"challenged"`
 }
 
 func (m *GenesisState) Reset()         { *m = GenesisState{} }
 func (m *GenesisState) String() string { return proto.CompactTextString(m) }
 func (*GenesisState) ProtoMessage()    {}
 func (*GenesisState) Descriptor() ([]byte, []int) {
-	return fileDescriptor_81effd78b96c8eeb, []int{8}
+	return fileDescriptor_81effd78b96c8eeb, []int{10}
 }
 func (m *GenesisState) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -969,11 +1320,28 @@ func (m *GenesisState) GetPruned() uint64 {
 	return 0
 }
 
+func (m *GenesisState) GetPast() []Round {
+	if m != nil {
+		return m.Past
+	}
+	return nil
+}
+
+func (m *GenesisState) GetChallenged() []Challenged {
+	if m != nil {
+		return m.Challenged
+	}
+	return nil
+}
+
 func init() {
+	proto.RegisterEnum("assay.audit.v1.CrossStage", CrossStage_name, CrossStage_value)
 	proto.RegisterEnum("assay.audit.v1.ReportStatus", ReportStatus_name, ReportStatus_value)
 	proto.RegisterType((*Params)(nil), "assay.audit.v1.Params")
 	proto.RegisterType((*Verdict)(nil), "assay.audit.v1.Verdict")
 	proto.RegisterType((*Seat)(nil), "assay.audit.v1.Seat")
+	proto.RegisterType((*Challenged)(nil), "assay.audit.v1.Challenged")
+	proto.RegisterType((*KeyedUnit)(nil), "assay.audit.v1.KeyedUnit")
 	proto.RegisterType((*Round)(nil), "assay.audit.v1.Round")
 	proto.RegisterType((*Report)(nil), "assay.audit.v1.Report")
 	proto.RegisterType((*Demand)(nil), "assay.audit.v1.Demand")
@@ -985,82 +1353,104 @@ func init() {
 func init() { proto.RegisterFile("assay/audit/v1/audit.proto", fileDescriptor_81effd78b96c8eeb) }
 
 var fileDescriptor_81effd78b96c8eeb = []byte{
-	// 1198 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x9c, 0x56, 0x4f, 0x6f, 0x1b, 0xc5,
-	0x1b, 0xf6, 0xda, 0xeb, 0xb5, 0x3d, 0xb6, 0xf3, 0x4b, 0x47, 0xfe, 0xa5, 0xdb, 0x40, 0xdd, 0xe2,
-	0x0a, 0x29, 0x2a, 0x22, 0x6e, 0x4d, 0x55, 0x09, 0x6e, 0x89, 0xec, 0x22, 0x44, 0x21, 0xe9, 0x24,
-	0xe9, 0x81, 0xcb, 0x6a, 0xe2, 0x1d, 0x3b, 0xab, 0xd8, 0xbb, 0xdb, 0x9d, 0x59, 0xc7, 0xbe, 0x72,
-	0x42, 0x9c, 0xf8, 0x0e, 0x7c, 0x01, 0x0e, 0x1c, 0xf9, 0x00, 0x39, 0x56, 0x5c, 0xe0, 0x84, 0x50,
-	0x22, 0xc1, 0xa5, 0x12, 0x5f, 0x01, 0xcd, 0xfb, 0xce, 0xda, 0x4e, 0x08, 0x4d, 0xcb, 0xc5, 0xf2,
-	0xf3, 0xcc, 0xf3, 0xce, 0xcc, 0xfb, 0x77, 0x96, 0xac, 0x73, 0x29, 0xf9, 0xac, 0xcd, 0x53, 0x3f,
-	0x50, 0xed, 0xc9, 0x43, 0xfc, 0xb3, 0x19, 0x27, 0x91, 0x8a, 0xe8, 0x0a, 0xac, 0x6d, 0x22, 0x35,
-	0x79, 0xb8, 0x7e, 0x83, 0x8f, 0x83, 0x30, 0x6a, 0xc3, 0x2f, 0x4a, 0xd6, 0x6f, 0xf5, 0x23, 0x39,
-	0x8e, 0xa4, 0x07, 0xa8, 0x8d, 0xc0, 0x2c, 0x35, 0x86, 0xd1, 0x30, 0x42, 0x5e, 0xff, 0x43, 0xb6,
-	0xf5, 0x57, 0x81, 0x38, 0xbb, 0x3c, 0xe1, 0x63, 0x49, 0xdf, 0x23, 0xb5, 0x44, 0xc4, 0x51, 0xa2,
-	0x3c, 0x5f, 0x8c, 0xf8, 0xcc, 0xb5, 0xee, 0x5a, 0x1b, 0x36, 0xab, 0x22, 0xd7, 0xd5, 0x14, 0x7d,
-	0x87, 0x54, 0xc6, 0x7c, 0xea, 0xbd, 0x48, 0x45, 0x2a, 0xdc, 0xfc, 0x5d, 0x6b, 0xa3, 0xce, 0xca,
-	0x63, 0x3e, 0x7d, 0xa6, 0x31, 0xbd, 0x43, 0xaa, 0x7a, 0x11, 0xf5, 0xd2, 0x2d, 0xc0, 0x32, 0x19,
-	0xf3, 0x29, 0x43, 0x86, 0xde, 0x26, 0x04, 0x04, 0x51, 0x1a, 0xfa, 0xd2, 0xb5, 0x61, 0x5d, 0xef,
-	0xc7, 0x80, 0xd0, 0xe7, 0xf7, 0xa3, 0x89, 0x48, 0xf8, 0x50, 0x78, 0x87, 0xb1, 0x74, 0x8b, 0x20,
-	0xa8, 0x66, 0xdc, 0x76, 0x0c, 0x3b, 0x88, 0xa9, 0x4a, 0xb8, 0xe7, 0x27, 0xfc, 0xc4, 0x75, 0xe0,
-	0x82, 0x15, 0x60, 0xba, 0x09, 0x3f, 0xa1, 0xf7, 0x48, 0x7d, 0x10, 0x25, 0x03, 0x11, 0x28, 0x2f,
-	0x0d, 0x03, 0x25, 0xdd, 0x12, 0x6c, 0x51, 0x33, 0xe4, 0x81, 0xe6, 0x16, 0x6e, 0x8a, 0x04, 0x8e,
-	0x29, 0xe3, 0x31, 0x19, 0xa7, 0x8f, 0xb9, 0x47, 0xea, 0x3c, 0x94, 0x27, 0x5a, 0x30, 0x8a, 0xfa,
-	0xc7, 0xd2, 0xad, 0xc0, 0x49, 0x35, 0x24, 0xb7, 0x81, 0xa3, 0x0f, 0x48, 0xc3, 0x88, 0x4c, 0xd4,
-	0x8c, 0x96, 0x80, 0x96, 0xe2, 0x1a, 0xba, 0x6e, 0x2c, 0x8c, 0xff, 0xbe, 0x18, 0xf3, 0xd0, 0x77,
-	0xab, 0x73, 0xff, 0xbb, 0x40, 0xd0, 0xf7, 0xc9, 0x0a, 0x2e, 0x79, 0xbe, 0x88, 0x23, 0x19, 0x28,
-	0xb7, 0x06, 0x5b, 0xd5, 0x91, 0xed, 0x22, 0xa9, 0x2f, 0x97, 0x08, 0xc5, 0x83, 0xd0, 0x13, 0x71,
-	0xd4, 0x3f, 0x92, 0x6e, 0x1d, 0x2f, 0x87, 0x64, 0x0f, 0xb8, 0x4f, 0x6e, 0x7d, 0xfb, 0xe7, 0x0f,
-	0xf7, 0x1b, 0x58, 0x4b, 0x53, 0x53, 0x4d, 0x98, 0xe6, 0xd6, 0x2f, 0x16, 0x29, 0x3d, 0x17, 0x89,
-	0x1f, 0xf4, 0x15, 0x6d, 0x90, 0x22, 0x6c, 0x62, 0x72, 0x8d, 0x40, 0xb3, 0x90, 0x23, 0x93, 0x61,
-	0x04, 0xf4, 0x31, 0xa9, 0x4c, 0xf8, 0x28, 0xf0, 0xb9, 0x8a, 0x12, 0x48, 0x6e, 0x65, 0xdb, 0xfd,
-	0xf9, 0xc7, 0x0f, 0x1b, 0xa6, 0xc8, 0xb6, 0x7c, 0x3f, 0x11, 0x52, 0xee, 0xa9, 0x24, 0x08, 0x87,
-	0x6c, 0x21, 0xa5, 0x6b, 0xc4, 0x89, 0x52, 0x15, 0xa7, 0x0a, 0x32, 0x5e, 0x63, 0x06, 0x69, 0xfe,
-	0x30, 0x50, 0x63, 0x1e, 0x43, 0xa2, 0x6b, 0xcc, 0x20, 0x1d, 0xa5, 0x63, 0x31, 0x13, 0xbe, 0x97,
-	0x44, 0x91, 0x82, 0x1c, 0xd7, 0x58, 0x05, 0x18, 0x16, 0x45, 0x8a, 0xde, 0x22, 0xe5, 0x01, 0x1f,
-	0x49, 0xe1, 0x45, 0xc7, 0x90, 0xde, 0x32, 0x2b, 0x01, 0xde, 0x39, 0x6e, 0xfd, 0x64, 0x11, 0x7b,
-	0x4f, 0x70, 0x75, 0xf1, 0xaa, 0xd6, 0x9b, 0x5f, 0xb5, 0x41, 0x8a, 0x71, 0x74, 0x22, 0x12, 0x70,
-	0xdc, 0x66, 0x08, 0xe8, 0x4d, 0x52, 0x9a, 0x24, 0x03, 0xef, 0x58, 0xcc, 0xc0, 0xed, 0x1a, 0x73,
-	0x26, 0xc9, 0xe0, 0x73, 0x31, 0xa3, 0x2e, 0x29, 0xc5, 0x89, 0x90, 0x22, 0x44, 0xd7, 0xca, 0x2c,
-	0x83, 0x17, 0x2e, 0x59, 0xbc, 0x70, 0x49, 0x6d, 0x94, 0x88, 0x41, 0xaa, 0x84, 0x0f, 0xbe, 0x95,
-	0x59, 0x06, 0x5b, 0x7f, 0x58, 0xa4, 0x08, 0xad, 0xf0, 0x56, 0x69, 0x79, 0x40, 0x8a, 0x52, 0x70,
-	0xe8, 0xb7, 0xc2, 0x46, 0xb5, 0xd3, 0xd8, 0xbc, 0x38, 0x24, 0x36, 0x75, 0x40, 0xb6, 0xed, 0xd3,
-	0xdf, 0xee, 0xe4, 0x18, 0x0a, 0x69, 0x87, 0x38, 0xfc, 0xd0, 0xdc, 0xfa, 0x3a, 0x13, 0xa3, 0x5c,
-	0x44, 0xa6, 0xb8, 0x1c, 0x99, 0xdb, 0x84, 0x98, 0xda, 0x17, 0x21, 0xba, 0x53, 0x60, 0x15, 0x64,
-	0x7a, 0xa1, 0xaf, 0x33, 0x3c, 0xe0, 0xc1, 0x48, 0xf8, 0x26, 0x51, 0x06, 0xb5, 0x4e, 0xf3, 0xc4,
-	0xc1, 0xc6, 0xa0, 0x2b, 0x24, 0x1f, 0xf8, 0xe0, 0x66, 0x8d, 0xe5, 0x83, 0x25, 0xcf, 0xf3, 0xcb,
-	0x9e, 0x3f, 0x22, 0xe5, 0xfe, 0x88, 0x07, 0x63, 0x1e, 0xaa, 0x6b, 0x2b, 0x6f, 0xae, 0xd4, 0x7b,
-	0x05, 0xa1, 0x2f, 0xa6, 0x90, 0x1c, 0x9b, 0x21, 0xd0, 0x7b, 0x65, 0xad, 0x0e, 0xce, 0xbc, 0x76,
-	0xaf, 0x4c, 0xa9, 0x5d, 0xf1, 0x83, 0xa1, 0x90, 0x59, 0x41, 0x1a, 0xa4, 0xcf, 0xd0, 0xa3, 0x28,
-	0x34, 0x1e, 0x22, 0xd0, 0xea, 0x23, 0x11, 0x0c, 0x8f, 0x14, 0x0c, 0x97, 0x02, 0x33, 0x88, 0x3e,
-	0x22, 0x8e, 0x54, 0x5c, 0xa5, 0x38, 0x50, 0x56, 0x3a, 0xef, 0x5e, 0x8e, 0x3c, 0x46, 0x65, 0x0f,
-	0x34, 0xcc, 0x68, 0xe9, 0x3a, 0x29, 0x4b, 0xf1, 0x22, 0x15, 0x61, 0x5f, 0x98, 0xe1, 0x32, 0xc7,
-	0xad, 0x57, 0x16, 0x71, 0xcc, 0xf8, 0x58, 0x84, 0xd2, 0x7e, 0x4d, 0x28, 0xff, 0x6b, 0x17, 0x2f,
-	0xa7, 0xc0, 0x7e, 0xe3, 0x14, 0xb8, 0xa4, 0x04, 0x51, 0x17, 0x7a, 0x9a, 0x17, 0x36, 0x6c, 0x96,
-	0x41, 0xed, 0x94, 0x2f, 0xb8, 0x3f, 0x0a, 0x42, 0x61, 0x0a, 0x67, 0x8e, 0xb5, 0x55, 0x36, 0x01,
-	0x4b, 0x70, 0xf7, 0x0c, 0xb6, 0xbe, 0xb6, 0x88, 0xb3, 0x05, 0x83, 0xf5, 0x5f, 0x7a, 0x64, 0xf9,
-	0x9a, 0xf9, 0xb7, 0xaf, 0x94, 0xc2, 0x72, 0xa5, 0x2c, 0x72, 0x6e, 0x2f, 0xe7, 0xbc, 0x15, 0x13,
-	0x67, 0x4f, 0x84, 0xbe, 0x48, 0x68, 0x87, 0x94, 0x38, 0x6e, 0x79, 0xed, 0x94, 0xc9, 0x84, 0xd8,
-	0xff, 0xf8, 0x42, 0x62, 0x1f, 0x67, 0x70, 0x79, 0x32, 0x14, 0x2e, 0x4e, 0x86, 0x57, 0x05, 0x52,
-	0xfb, 0x54, 0x84, 0x42, 0x06, 0x52, 0xd7, 0x86, 0xd0, 0x85, 0x14, 0xc3, 0x34, 0x87, 0x73, 0xab,
-	0x9d, 0xb5, 0xcb, 0x85, 0x84, 0xb3, 0x3e, 0x6b, 0x62, 0xd4, 0xd2, 0x87, 0xcb, 0x03, 0xa4, 0xda,
-	0xf9, 0xff, 0x3f, 0xaa, 0x4f, 0x2f, 0x66, 0xb3, 0x02, 0xa7, 0xcb, 0xc7, 0xa4, 0x3c, 0xc1, 0xb7,
-	0x22, 0x1b, 0x30, 0x37, 0x2f, 0x5b, 0x99, 0xb7, 0xc4, 0xd8, 0xcd, 0xe5, 0xf4, 0xf1, 0xc2, 0x51,
-	0x9c, 0x33, 0x6b, 0x57, 0x57, 0xbb, 0x31, 0x9c, 0x87, 0xe1, 0xb1, 0xce, 0xbe, 0xae, 0x68, 0xac,
-	0x99, 0x2b, 0xec, 0xb0, 0xe0, 0x33, 0x3b, 0x23, 0xd6, 0x76, 0xf8, 0xe6, 0x4a, 0xd7, 0xb9, 0xda,
-	0x0e, 0x2b, 0x27, 0xb3, 0x33, 0x62, 0x6d, 0x27, 0x21, 0x9d, 0xfa, 0x73, 0xe1, 0x4a, 0x3b, 0xcc,
-	0x76, 0x66, 0x67, 0xc4, 0xfa, 0x73, 0x27, 0x14, 0x53, 0x65, 0x5e, 0x7f, 0xe8, 0x74, 0x9b, 0x11,
-	0x4d, 0x99, 0xd9, 0x96, 0x09, 0xcc, 0x7b, 0x5f, 0x59, 0x08, 0x4c, 0xc7, 0xae, 0x11, 0x27, 0x4e,
-	0xd2, 0x50, 0xf8, 0xa6, 0xad, 0x0d, 0xba, 0x3f, 0x23, 0xb5, 0xe5, 0x41, 0x40, 0x6f, 0x90, 0x3a,
-	0xeb, 0xed, 0xee, 0xb0, 0x7d, 0xef, 0xd9, 0x41, 0xef, 0xa0, 0xd7, 0x5d, 0xcd, 0x2d, 0x51, 0xbb,
-	0x6c, 0xe7, 0x79, 0xef, 0xcb, 0x55, 0x8b, 0x52, 0xb2, 0x62, 0x28, 0xd6, 0x7b, 0x72, 0xb0, 0xdf,
-	0xeb, 0xae, 0xe6, 0xe9, 0xff, 0x48, 0xd5, 0x70, 0x5f, 0xec, 0xec, 0xec, 0xaf, 0x16, 0xa8, 0x4b,
-	0x1a, 0x73, 0xa2, 0x7b, 0xf0, 0xb4, 0xe7, 0x3d, 0xd9, 0xfa, 0xec, 0x69, 0xaf, 0xbb, 0x6a, 0xaf,
-	0xdb, 0xdf, 0x7c, 0xdf, 0xcc, 0x6d, 0xf7, 0x4e, 0xcf, 0x9a, 0xd6, 0xcb, 0xb3, 0xa6, 0xf5, 0xfb,
-	0x59, 0xd3, 0xfa, 0xee, 0xbc, 0x99, 0x7b, 0x79, 0xde, 0xcc, 0xfd, 0x7a, 0xde, 0xcc, 0x7d, 0xf5,
-	0xc1, 0x30, 0x50, 0x47, 0xe9, 0xe1, 0x66, 0x3f, 0x1a, 0xb7, 0x21, 0x3e, 0xa1, 0x50, 0xf8, 0xa7,
-	0xdd, 0x3f, 0xe2, 0x41, 0x68, 0x3e, 0x32, 0xd4, 0x2c, 0x16, 0xf2, 0xd0, 0x81, 0x8f, 0xcb, 0x8f,
-	0xfe, 0x0e, 0x00, 0x00, 0xff, 0xff, 0x0b, 0xb6, 0x43, 0xbf, 0xce, 0x0a, 0x00, 0x00,
+	// 1545 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xbc, 0x57, 0x4f, 0x6f, 0x1b, 0x45,
+	0x14, 0x8f, 0xed, 0xf5, 0xbf, 0xe7, 0xb5, 0xe3, 0x4c, 0x4d, 0xba, 0x09, 0xad, 0x5b, 0x5c, 0x55,
+	0x2a, 0x45, 0x24, 0x6d, 0x28, 0x95, 0xe0, 0x44, 0x12, 0x6f, 0x0b, 0x6a, 0x88, 0xd3, 0x4d, 0xd3,
+	0x03, 0x17, 0x6b, 0xe2, 0x9d, 0x38, 0xab, 0xd8, 0xbb, 0xdb, 0xdd, 0xb5, 0x93, 0x5c, 0x39, 0xa1,
+	0x72, 0xe1, 0x3b, 0x70, 0xe8, 0x95, 0x03, 0x1f, 0xa2, 0x07, 0x0e, 0x15, 0x48, 0x08, 0x71, 0x00,
+	0xd4, 0x1e, 0xb8, 0xf0, 0x21, 0xd0, 0xbc, 0x37, 0xbb, 0x5e, 0xa7, 0x21, 0x6d, 0x39, 0xf4, 0x12,
+	0xf9, 0xfd, 0xe6, 0xf7, 0x76, 0xe6, 0xbd, 0xf9, 0xbd, 0x37, 0x2f, 0xb0, 0xc8, 0xc3, 0x90, 0x1f,
+	0x2f, 0xf3, 0x91, 0xed, 0x44, 0xcb, 0xe3, 0x9b, 0xf4, 0x63, 0xc9, 0x0f, 0xbc, 0xc8, 0x63, 0x35,
+	0x5c, 0x5b, 0x22, 0x68, 0x7c, 0x73, 0x71, 0x8e, 0x0f, 0x1d, 0xd7, 0x5b, 0xc6, 0xbf, 0x44, 0x59,
+	0x5c, 0xe8, 0x79, 0xe1, 0xd0, 0x0b, 0xbb, 0x68, 0x2d, 0x93, 0xa1, 0x96, 0x1a, 0x7d, 0xaf, 0xef,
+	0x11, 0x2e, 0x7f, 0x11, 0xda, 0xfa, 0x25, 0x0f, 0x85, 0x2d, 0x1e, 0xf0, 0x61, 0xc8, 0xde, 0x03,
+	0x3d, 0x10, 0xbe, 0x17, 0x44, 0x5d, 0x5b, 0x0c, 0xf8, 0xb1, 0x91, 0xb9, 0x9c, 0xb9, 0xa6, 0x59,
+	0x15, 0xc2, 0xda, 0x12, 0x62, 0xef, 0x42, 0x79, 0xc8, 0x8f, 0xba, 0x8f, 0x46, 0x62, 0x24, 0x8c,
+	0xec, 0xe5, 0xcc, 0xb5, 0xaa, 0x55, 0x1a, 0xf2, 0xa3, 0xfb, 0xd2, 0x66, 0x97, 0xa0, 0x22, 0x17,
+	0x89, 0x1f, 0x1a, 0x39, 0x5c, 0x86, 0x21, 0x3f, 0xb2, 0x08, 0x61, 0x17, 0x01, 0x90, 0xe0, 0x8d,
+	0x5c, 0x3b, 0x34, 0x34, 0x5c, 0x97, 0xdf, 0xb3, 0x10, 0x90, 0xfb, 0xf7, 0xbc, 0xb1, 0x08, 0x78,
+	0x5f, 0x74, 0x77, 0xfd, 0xd0, 0xc8, 0x23, 0xa1, 0x12, 0x63, 0x6b, 0x3e, 0x7e, 0x41, 0x1c, 0x45,
+	0x01, 0xef, 0xda, 0x01, 0x3f, 0x34, 0x0a, 0x78, 0xc0, 0x32, 0x22, 0xed, 0x80, 0x1f, 0xb2, 0x2b,
+	0x50, 0xdd, 0xf3, 0x82, 0x3d, 0xe1, 0x44, 0xdd, 0x91, 0xeb, 0x44, 0xa1, 0x51, 0xc4, 0x4f, 0xe8,
+	0x0a, 0xdc, 0x91, 0xd8, 0x24, 0x4c, 0x11, 0xe0, 0x36, 0x25, 0xda, 0x26, 0xc6, 0xe4, 0x36, 0x57,
+	0xa0, 0xca, 0xdd, 0xf0, 0x50, 0x12, 0x06, 0x5e, 0xef, 0x20, 0x34, 0xca, 0xb8, 0x93, 0x4e, 0xe0,
+	0x1a, 0x62, 0xec, 0x06, 0x34, 0x14, 0x49, 0x65, 0x4d, 0x71, 0x01, 0xb9, 0x8c, 0xd6, 0x28, 0x74,
+	0xe5, 0xa1, 0xe2, 0xb7, 0xc5, 0x90, 0xbb, 0xb6, 0x51, 0x49, 0xe2, 0x6f, 0x23, 0xc0, 0xae, 0x42,
+	0x8d, 0x96, 0xba, 0xb6, 0xf0, 0xbd, 0xd0, 0x89, 0x0c, 0x1d, 0x3f, 0x55, 0x25, 0xb4, 0x4d, 0xa0,
+	0x3c, 0x5c, 0x20, 0x22, 0xee, 0xb8, 0x5d, 0xe1, 0x7b, 0xbd, 0xfd, 0xd0, 0xa8, 0xd2, 0xe1, 0x08,
+	0x34, 0x11, 0x63, 0x4d, 0x80, 0xde, 0x3e, 0x1f, 0x0c, 0x84, 0xdb, 0x17, 0xa1, 0x51, 0xa3, 0xab,
+	0x98, 0x20, 0xec, 0x7d, 0xa8, 0x27, 0x56, 0x7c, 0xf0, 0x59, 0xfc, 0xce, 0x6c, 0x82, 0xab, 0x53,
+	0x5f, 0x82, 0x8a, 0xe7, 0x0b, 0x37, 0x66, 0xd5, 0x91, 0x05, 0x12, 0x52, 0x84, 0x25, 0x38, 0x77,
+	0x20, 0x8e, 0x85, 0x7d, 0x22, 0x0f, 0x73, 0x48, 0x9c, 0xc3, 0xa5, 0xa9, 0x34, 0x5c, 0x85, 0x5a,
+	0xa2, 0x33, 0x8a, 0x93, 0x51, 0x9c, 0xb1, 0xd2, 0x28, 0x4e, 0x25, 0x27, 0x5f, 0xb8, 0xb6, 0xe3,
+	0xf6, 0x8d, 0x73, 0x89, 0x9c, 0xb6, 0x08, 0xf9, 0x74, 0xe1, 0xf1, 0xdf, 0x3f, 0x5c, 0x6f, 0x50,
+	0xbd, 0x1c, 0xa9, 0x8a, 0x21, 0x29, 0xb7, 0x9e, 0x64, 0xa1, 0xf8, 0x50, 0x04, 0xb6, 0xd3, 0x8b,
+	0x58, 0x03, 0xf2, 0x98, 0x28, 0xa5, 0x67, 0x32, 0x24, 0x8a, 0x3a, 0x54, 0x2a, 0x26, 0x83, 0xdd,
+	0x86, 0xf2, 0x98, 0x0f, 0x1c, 0x9b, 0x47, 0x5e, 0x80, 0x02, 0x2e, 0xaf, 0x19, 0x3f, 0xff, 0xf8,
+	0x61, 0x43, 0x15, 0xd2, 0xaa, 0x6d, 0x07, 0x22, 0x0c, 0xb7, 0xa3, 0xc0, 0x71, 0xfb, 0xd6, 0x84,
+	0xca, 0xe6, 0xa1, 0xe0, 0x8d, 0x22, 0x7f, 0x14, 0xa1, 0xaa, 0x75, 0x4b, 0x59, 0x12, 0xdf, 0x75,
+	0xa2, 0x21, 0xf7, 0x51, 0xcc, 0xba, 0xa5, 0x2c, 0xa9, 0x04, 0x95, 0x32, 0xcf, 0x8b, 0x50, 0xc7,
+	0xba, 0x55, 0xa6, 0x4c, 0x79, 0x5e, 0xc4, 0x16, 0xa0, 0xb4, 0xc7, 0x07, 0xa1, 0xe8, 0x7a, 0x07,
+	0x28, 0xe1, 0x92, 0x55, 0x44, 0xbb, 0x73, 0x20, 0xbf, 0x38, 0x10, 0x7c, 0x2c, 0x48, 0xb7, 0x9a,
+	0xa5, 0x2c, 0x66, 0x40, 0xd1, 0x0e, 0x3c, 0xdf, 0x17, 0x36, 0x8a, 0xb5, 0x64, 0xc5, 0x26, 0xbb,
+	0x00, 0xe5, 0xe4, 0x4a, 0x51, 0x9c, 0xba, 0x35, 0x01, 0x5a, 0xbf, 0x66, 0x40, 0xdb, 0x16, 0x3c,
+	0x9a, 0x0e, 0x3d, 0xf3, 0xfa, 0xa1, 0x37, 0x20, 0xef, 0x7b, 0x87, 0x22, 0xc0, 0x44, 0x6a, 0x16,
+	0x19, 0xec, 0x3c, 0x14, 0xc7, 0xc1, 0x5e, 0xf7, 0x40, 0x1c, 0x63, 0x1a, 0x75, 0xab, 0x30, 0x0e,
+	0xf6, 0xee, 0x89, 0x63, 0x79, 0x4e, 0x3f, 0x10, 0xa1, 0x70, 0x29, 0x55, 0x25, 0x2b, 0x36, 0xa7,
+	0x82, 0xce, 0x4f, 0x07, 0x6d, 0x40, 0x31, 0x10, 0x7b, 0xa3, 0x48, 0xd8, 0x98, 0xab, 0x92, 0x15,
+	0x9b, 0xe9, 0xb0, 0x8b, 0x53, 0x61, 0xb7, 0x9e, 0x64, 0x00, 0xd6, 0xe3, 0x30, 0xed, 0xb7, 0xa2,
+	0x82, 0x8f, 0x21, 0x4f, 0x6d, 0x47, 0xbb, 0x9c, 0xbb, 0x56, 0x59, 0x59, 0x58, 0x9a, 0xee, 0xd7,
+	0x4b, 0xf7, 0xe4, 0x05, 0xcb, 0x26, 0xb4, 0xa6, 0x3d, 0xfd, 0xe3, 0xd2, 0x8c, 0x45, 0xec, 0xd6,
+	0xb7, 0x19, 0x28, 0x27, 0x4b, 0x6c, 0x11, 0x4a, 0xa8, 0x7f, 0xc7, 0x73, 0xd5, 0x59, 0x13, 0x9b,
+	0xdd, 0x82, 0x52, 0x6f, 0xc0, 0x9d, 0x21, 0x77, 0x23, 0x3c, 0xf1, 0x59, 0xe7, 0x4a, 0x98, 0x32,
+	0x48, 0xc7, 0xb5, 0xc5, 0x11, 0x86, 0xa2, 0x59, 0x64, 0x48, 0x21, 0xd9, 0x4e, 0x5f, 0x84, 0x89,
+	0x64, 0xc9, 0x6a, 0xfd, 0x9e, 0x85, 0x3c, 0x36, 0xe4, 0x37, 0x4a, 0xd9, 0x0d, 0xc8, 0x87, 0x82,
+	0x63, 0xd7, 0x97, 0xa1, 0x37, 0x4e, 0x86, 0x2e, 0x25, 0x16, 0x47, 0x8d, 0x44, 0xb6, 0x02, 0x05,
+	0xbe, 0xab, 0x74, 0xf0, 0x2a, 0x17, 0xc5, 0x9c, 0x68, 0x2d, 0x9f, 0xd6, 0xda, 0x45, 0x00, 0xd5,
+	0x4f, 0x84, 0x4b, 0x02, 0xc9, 0x59, 0x65, 0x42, 0x4c, 0xd7, 0x96, 0x81, 0xee, 0x71, 0x67, 0x90,
+	0x28, 0x44, 0x59, 0xf2, 0xc8, 0xbd, 0xc0, 0x0b, 0xa9, 0x90, 0x6a, 0x2b, 0x8b, 0x27, 0xf7, 0x5f,
+	0x97, 0x8b, 0xdb, 0x11, 0xef, 0x0b, 0x8b, 0x88, 0xf2, 0xf5, 0xc3, 0x1f, 0xb8, 0x4f, 0x19, 0xf7,
+	0x29, 0x21, 0x20, 0xb7, 0xb9, 0x02, 0xd5, 0x31, 0x75, 0x9c, 0x90, 0xaa, 0x9a, 0x4a, 0x4d, 0x8f,
+	0x41, 0x59, 0xd8, 0xad, 0x9f, 0x72, 0x50, 0xa0, 0x5e, 0xc8, 0x6a, 0x90, 0x75, 0x6c, 0x4c, 0xad,
+	0x6e, 0x65, 0x9d, 0x54, 0xb6, 0xb3, 0xe9, 0x6c, 0xa7, 0x6f, 0x3c, 0xf7, 0xe6, 0x37, 0xae, 0xa5,
+	0x6f, 0xfc, 0x16, 0x94, 0xe2, 0x47, 0x0e, 0x13, 0x78, 0xe6, 0xb7, 0x62, 0x66, 0x4a, 0x27, 0x85,
+	0xb4, 0x4e, 0xe4, 0x1e, 0xf2, 0x11, 0x76, 0x55, 0x56, 0xc9, 0x90, 0xec, 0x7d, 0xe1, 0xf4, 0xf7,
+	0x23, 0xcc, 0x6a, 0xce, 0x52, 0x16, 0xbb, 0x05, 0x85, 0x30, 0xe2, 0xd1, 0x88, 0x9e, 0xd2, 0xda,
+	0xca, 0x85, 0x93, 0xd9, 0xa6, 0xac, 0x6c, 0x23, 0xc7, 0x52, 0x5c, 0x59, 0x0b, 0xa1, 0x78, 0x34,
+	0x12, 0x6e, 0x4f, 0xa8, 0x67, 0x35, 0xb1, 0xa7, 0x8b, 0xb4, 0xf2, 0x46, 0xfd, 0x8a, 0xf4, 0xab,
+	0xa7, 0xf5, 0x9b, 0xae, 0xba, 0xea, 0x89, 0xaa, 0x93, 0x3d, 0x46, 0x3d, 0x54, 0x35, 0x5c, 0x8a,
+	0xcd, 0xd6, 0x3f, 0x19, 0x28, 0xa8, 0xc7, 0x7b, 0x72, 0x9d, 0xda, 0x19, 0xd7, 0xf9, 0x7f, 0x3b,
+	0x4b, 0x5a, 0x06, 0xda, 0x6b, 0xcb, 0xc0, 0x80, 0x22, 0xde, 0xbc, 0x90, 0xb3, 0x54, 0x4e, 0x1e,
+	0x5c, 0x99, 0x32, 0x5c, 0x5b, 0x70, 0x7b, 0xe0, 0xb8, 0x42, 0x15, 0x4c, 0x62, 0xa7, 0xc3, 0x2d,
+	0x4e, 0x87, 0xfb, 0x75, 0x06, 0x0a, 0xab, 0x38, 0xd6, 0xfc, 0x47, 0x6f, 0x78, 0x1b, 0xfd, 0xe9,
+	0x71, 0x06, 0x0a, 0xdb, 0xc2, 0xb5, 0x45, 0xc0, 0x56, 0xa0, 0xc8, 0xe9, 0x9b, 0xaf, 0x7c, 0xb0,
+	0x62, 0x22, 0x3d, 0x25, 0x34, 0xa0, 0x52, 0x03, 0x8b, 0xcd, 0xf4, 0x23, 0x93, 0x7b, 0xe9, 0x91,
+	0x89, 0xa7, 0x10, 0x1a, 0x5a, 0x63, 0xb3, 0xf5, 0xa7, 0x06, 0xfa, 0x5d, 0xe1, 0x8a, 0xd0, 0x91,
+	0x9d, 0x22, 0x12, 0x52, 0xe7, 0x3e, 0x8e, 0x20, 0x78, 0xa2, 0xca, 0xca, 0xfc, 0x49, 0x9d, 0xd3,
+	0x80, 0x12, 0xf7, 0x35, 0xe2, 0xb2, 0x9b, 0xe9, 0x9e, 0x5a, 0x59, 0x79, 0xe7, 0xa5, 0xe2, 0x90,
+	0x8b, 0x71, 0xfb, 0x24, 0xc1, 0x7e, 0x02, 0xa5, 0xb8, 0xb3, 0xa8, 0x9e, 0x7b, 0xfe, 0xa4, 0x97,
+	0x1a, 0x80, 0x94, 0x5f, 0x42, 0x67, 0xb7, 0x27, 0x29, 0xa0, 0xd6, 0x3b, 0x7f, 0x7a, 0x31, 0x2a,
+	0xc7, 0x24, 0x41, 0xb7, 0xa5, 0x30, 0xa4, 0xd8, 0x49, 0x4e, 0xa7, 0xf8, 0x51, 0x2d, 0xc4, 0x7e,
+	0x8a, 0x2c, 0xfd, 0x68, 0x18, 0x0e, 0x8d, 0xc2, 0xe9, 0x7e, 0x24, 0xaa, 0xd8, 0x4f, 0x91, 0xa5,
+	0x5f, 0x88, 0x17, 0x2d, 0xe7, 0xf8, 0x53, 0xfd, 0x48, 0x07, 0xb1, 0x9f, 0x22, 0xcb, 0xc1, 0xd1,
+	0x15, 0x47, 0x91, 0x1a, 0x47, 0xd5, 0x9c, 0x04, 0x12, 0x52, 0xad, 0x37, 0x26, 0xa8, 0x41, 0xbc,
+	0x3c, 0x21, 0xa8, 0x62, 0x9e, 0x87, 0x82, 0x1f, 0x8c, 0x5c, 0x61, 0xab, 0xae, 0xa3, 0x2c, 0xb6,
+	0x0c, 0x9a, 0xcf, 0xc3, 0xc8, 0xa8, 0xe0, 0x71, 0xce, 0xbc, 0x26, 0x24, 0xb2, 0xcf, 0x52, 0x63,
+	0xb8, 0xec, 0x38, 0xd2, 0xed, 0xe5, 0x87, 0x26, 0x61, 0x28, 0xdf, 0x94, 0xcf, 0x75, 0x07, 0x60,
+	0xf2, 0x10, 0xb1, 0x1a, 0xc0, 0xba, 0xd5, 0xd9, 0xde, 0xee, 0x6e, 0x76, 0x36, 0xcd, 0xfa, 0x0c,
+	0x3b, 0x07, 0xb3, 0x64, 0xaf, 0x7f, 0xbe, 0xba, 0xb1, 0x61, 0x6e, 0xde, 0x35, 0xeb, 0x99, 0x09,
+	0xa9, 0xb3, 0x65, 0x6e, 0xd6, 0xb3, 0xac, 0x0e, 0x3a, 0xd9, 0x96, 0xb9, 0xd5, 0xb1, 0x1e, 0xd4,
+	0x73, 0x13, 0x46, 0x5b, 0x7e, 0x46, 0x5b, 0xd4, 0xbe, 0xf9, 0xbe, 0x39, 0x73, 0xfd, 0x18, 0xf4,
+	0x74, 0x17, 0x66, 0x73, 0x50, 0x25, 0x8f, 0xee, 0xfd, 0x1d, 0x73, 0xc7, 0x6c, 0xd7, 0x67, 0x52,
+	0xd0, 0x96, 0xd5, 0x79, 0x68, 0x6e, 0xd6, 0x33, 0x8c, 0x41, 0x4d, 0x41, 0x96, 0x79, 0x67, 0xe7,
+	0x81, 0xd9, 0xae, 0x67, 0xd9, 0x2c, 0x54, 0x14, 0xf6, 0x65, 0xa7, 0x23, 0x37, 0x34, 0xa0, 0x91,
+	0x00, 0xed, 0x9d, 0x0d, 0xb3, 0x7b, 0x67, 0xf5, 0x8b, 0x0d, 0xb3, 0x1d, 0x6f, 0xbd, 0x66, 0x3e,
+	0x7d, 0xde, 0xcc, 0x3c, 0x7b, 0xde, 0xcc, 0xfc, 0xf5, 0xbc, 0x99, 0xf9, 0xee, 0x45, 0x73, 0xe6,
+	0xd9, 0x8b, 0xe6, 0xcc, 0x6f, 0x2f, 0x9a, 0x33, 0x5f, 0x7d, 0xd0, 0x77, 0xa2, 0xfd, 0xd1, 0xee,
+	0x52, 0xcf, 0x1b, 0x2e, 0x63, 0xde, 0x5c, 0x11, 0xd1, 0x8f, 0xe5, 0xde, 0x3e, 0x77, 0x5c, 0x35,
+	0xf7, 0x47, 0xc7, 0xbe, 0x08, 0x77, 0x0b, 0xf8, 0x3f, 0xed, 0x47, 0xff, 0x06, 0x00, 0x00, 0xff,
+	0xff, 0xa5, 0x68, 0xa2, 0x09, 0x45, 0x0f, 0x00, 0x00,
 }
 
 func (m *Params) Marshal() (dAtA []byte, err error) {
@@ -1083,6 +1473,44 @@ func (m *Params) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.MaxPending != 0 {
+		i = encodeVarintAudit(dAtA, i, uint64(m.MaxPending))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0x98
+	}
+	if m.ReportDeposit != 0 {
+		i = encodeVarintAudit(dAtA, i, uint64(m.ReportDeposit))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0x90
+	}
+	if m.KeyedReportBlocks != 0 {
+		i = encodeVarintAudit(dAtA, i, uint64(m.KeyedReportBlocks))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0x88
+	}
+	if m.OpenBlocks != 0 {
+		i = encodeVarintAudit(dAtA, i, uint64(m.OpenBlocks))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0x80
+	}
+	if m.ChallengeBlocks != 0 {
+		i = encodeVarintAudit(dAtA, i, uint64(m.ChallengeBlocks))
+		i--
+		dAtA[i] = 0x78
+	}
+	if m.Challenges != 0 {
+		i = encodeVarintAudit(dAtA, i, uint64(m.Challenges))
+		i--
+		dAtA[i] = 0x70
+	}
 	if m.RetainEpochs != 0 {
 		i = encodeVarintAudit(dAtA, i, uint64(m.RetainEpochs))
 		i--
@@ -1171,6 +1599,28 @@ func (m *Verdict) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if len(m.Challenge) > 0 {
+		i -= len(m.Challenge)
+		copy(dAtA[i:], m.Challenge)
+		i = encodeVarintAudit(dAtA, i, uint64(len(m.Challenge)))
+		i--
+		dAtA[i] = 0x52
+	}
+	if m.Dropped {
+		i--
+		if m.Dropped {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x48
+	}
+	if m.Leaves != 0 {
+		i = encodeVarintAudit(dAtA, i, uint64(m.Leaves))
+		i--
+		dAtA[i] = 0x40
+	}
 	if m.FalseOk {
 		i--
 		if m.FalseOk {
@@ -1242,6 +1692,16 @@ func (m *Seat) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.Dropped {
+		i--
+		if m.Dropped {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x38
+	}
 	if m.Refuted {
 		i--
 		if m.Refuted {
@@ -1294,6 +1754,107 @@ func (m *Seat) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+func (m *Challenged) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *Challenged) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *Challenged) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Units) > 0 {
+		for iNdEx := len(m.Units) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Units[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintAudit(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x22
+		}
+	}
+	if len(m.Validator) > 0 {
+		i -= len(m.Validator)
+		copy(dAtA[i:], m.Validator)
+		i = encodeVarintAudit(dAtA, i, uint64(len(m.Validator)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if m.Round != 0 {
+		i = encodeVarintAudit(dAtA, i, uint64(m.Round))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Epoch != 0 {
+		i = encodeVarintAudit(dAtA, i, uint64(m.Epoch))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *KeyedUnit) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *KeyedUnit) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *KeyedUnit) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Digest) > 0 {
+		i -= len(m.Digest)
+		copy(dAtA[i:], m.Digest)
+		i = encodeVarintAudit(dAtA, i, uint64(len(m.Digest)))
+		i--
+		dAtA[i] = 0x22
+	}
+	if m.Index != 0 {
+		i = encodeVarintAudit(dAtA, i, uint64(m.Index))
+		i--
+		dAtA[i] = 0x18
+	}
+	if len(m.Claimant) > 0 {
+		i -= len(m.Claimant)
+		copy(dAtA[i:], m.Claimant)
+		i = encodeVarintAudit(dAtA, i, uint64(len(m.Claimant)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if m.Position != 0 {
+		i = encodeVarintAudit(dAtA, i, uint64(m.Position))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
 func (m *Round) Marshal() (dAtA []byte, err error) {
 	size := m.Size()
 	dAtA = make([]byte, size)
@@ -1314,6 +1875,23 @@ func (m *Round) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if len(m.VerdictsRoot) > 0 {
+		i -= len(m.VerdictsRoot)
+		copy(dAtA[i:], m.VerdictsRoot)
+		i = encodeVarintAudit(dAtA, i, uint64(len(m.VerdictsRoot)))
+		i--
+		dAtA[i] = 0x52
+	}
+	if m.CrossEnd != 0 {
+		i = encodeVarintAudit(dAtA, i, uint64(m.CrossEnd))
+		i--
+		dAtA[i] = 0x48
+	}
+	if m.Cross != 0 {
+		i = encodeVarintAudit(dAtA, i, uint64(m.Cross))
+		i--
+		dAtA[i] = 0x40
+	}
 	if m.Failed {
 		i--
 		if m.Failed {
@@ -1395,6 +1973,28 @@ func (m *Report) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.Deposit != 0 {
+		i = encodeVarintAudit(dAtA, i, uint64(m.Deposit))
+		i--
+		dAtA[i] = 0x70
+	}
+	if m.Position != 0 {
+		i = encodeVarintAudit(dAtA, i, uint64(m.Position))
+		i--
+		dAtA[i] = 0x68
+	}
+	if m.Round != 0 {
+		i = encodeVarintAudit(dAtA, i, uint64(m.Round))
+		i--
+		dAtA[i] = 0x60
+	}
+	if len(m.Validator) > 0 {
+		i -= len(m.Validator)
+		copy(dAtA[i:], m.Validator)
+		i = encodeVarintAudit(dAtA, i, uint64(len(m.Validator)))
+		i--
+		dAtA[i] = 0x5a
+	}
 	if m.Sequence != 0 {
 		i = encodeVarintAudit(dAtA, i, uint64(m.Sequence))
 		i--
@@ -1603,6 +2203,11 @@ func (m *Sender) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.Pending != 0 {
+		i = encodeVarintAudit(dAtA, i, uint64(m.Pending))
+		i--
+		dAtA[i] = 0x20
+	}
 	if m.Refuted {
 		i--
 		if m.Refuted {
@@ -1648,6 +2253,34 @@ func (m *GenesisState) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if len(m.Challenged) > 0 {
+		for iNdEx := len(m.Challenged) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Challenged[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintAudit(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x62
+		}
+	}
+	if len(m.Past) > 0 {
+		for iNdEx := len(m.Past) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Past[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintAudit(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x5a
+		}
+	}
 	if m.Pruned != 0 {
 		i = encodeVarintAudit(dAtA, i, uint64(m.Pruned))
 		i--
@@ -1812,6 +2445,24 @@ func (m *Params) Size() (n int) {
 	if m.RetainEpochs != 0 {
 		n += 1 + sovAudit(uint64(m.RetainEpochs))
 	}
+	if m.Challenges != 0 {
+		n += 1 + sovAudit(uint64(m.Challenges))
+	}
+	if m.ChallengeBlocks != 0 {
+		n += 1 + sovAudit(uint64(m.ChallengeBlocks))
+	}
+	if m.OpenBlocks != 0 {
+		n += 2 + sovAudit(uint64(m.OpenBlocks))
+	}
+	if m.KeyedReportBlocks != 0 {
+		n += 2 + sovAudit(uint64(m.KeyedReportBlocks))
+	}
+	if m.ReportDeposit != 0 {
+		n += 2 + sovAudit(uint64(m.ReportDeposit))
+	}
+	if m.MaxPending != 0 {
+		n += 2 + sovAudit(uint64(m.MaxPending))
+	}
 	return n
 }
 
@@ -1846,6 +2497,16 @@ func (m *Verdict) Size() (n int) {
 	if m.FalseOk {
 		n += 2
 	}
+	if m.Leaves != 0 {
+		n += 1 + sovAudit(uint64(m.Leaves))
+	}
+	if m.Dropped {
+		n += 2
+	}
+	l = len(m.Challenge)
+	if l > 0 {
+		n += 1 + l + sovAudit(uint64(l))
+	}
 	return n
 }
 
@@ -1874,6 +2535,57 @@ func (m *Seat) Size() (n int) {
 	}
 	if m.Refuted {
 		n += 2
+	}
+	if m.Dropped {
+		n += 2
+	}
+	return n
+}
+
+func (m *Challenged) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Epoch != 0 {
+		n += 1 + sovAudit(uint64(m.Epoch))
+	}
+	if m.Round != 0 {
+		n += 1 + sovAudit(uint64(m.Round))
+	}
+	l = len(m.Validator)
+	if l > 0 {
+		n += 1 + l + sovAudit(uint64(l))
+	}
+	if len(m.Units) > 0 {
+		for _, e := range m.Units {
+			l = e.Size()
+			n += 1 + l + sovAudit(uint64(l))
+		}
+	}
+	return n
+}
+
+func (m *KeyedUnit) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Position != 0 {
+		n += 1 + sovAudit(uint64(m.Position))
+	}
+	l = len(m.Claimant)
+	if l > 0 {
+		n += 1 + l + sovAudit(uint64(l))
+	}
+	if m.Index != 0 {
+		n += 1 + sovAudit(uint64(m.Index))
+	}
+	l = len(m.Digest)
+	if l > 0 {
+		n += 1 + l + sovAudit(uint64(l))
 	}
 	return n
 }
@@ -1910,6 +2622,16 @@ func (m *Round) Size() (n int) {
 	}
 	if m.Failed {
 		n += 2
+	}
+	if m.Cross != 0 {
+		n += 1 + sovAudit(uint64(m.Cross))
+	}
+	if m.CrossEnd != 0 {
+		n += 1 + sovAudit(uint64(m.CrossEnd))
+	}
+	l = len(m.VerdictsRoot)
+	if l > 0 {
+		n += 1 + l + sovAudit(uint64(l))
 	}
 	return n
 }
@@ -1953,6 +2675,19 @@ func (m *Report) Size() (n int) {
 	}
 	if m.Sequence != 0 {
 		n += 1 + sovAudit(uint64(m.Sequence))
+	}
+	l = len(m.Validator)
+	if l > 0 {
+		n += 1 + l + sovAudit(uint64(l))
+	}
+	if m.Round != 0 {
+		n += 1 + sovAudit(uint64(m.Round))
+	}
+	if m.Position != 0 {
+		n += 1 + sovAudit(uint64(m.Position))
+	}
+	if m.Deposit != 0 {
+		n += 1 + sovAudit(uint64(m.Deposit))
 	}
 	return n
 }
@@ -2032,6 +2767,9 @@ func (m *Sender) Size() (n int) {
 	if m.Refuted {
 		n += 2
 	}
+	if m.Pending != 0 {
+		n += 1 + sovAudit(uint64(m.Pending))
+	}
 	return n
 }
 
@@ -2083,6 +2821,18 @@ func (m *GenesisState) Size() (n int) {
 	}
 	if m.Pruned != 0 {
 		n += 1 + sovAudit(uint64(m.Pruned))
+	}
+	if len(m.Past) > 0 {
+		for _, e := range m.Past {
+			l = e.Size()
+			n += 1 + l + sovAudit(uint64(l))
+		}
+	}
+	if len(m.Challenged) > 0 {
+		for _, e := range m.Challenged {
+			l = e.Size()
+			n += 1 + l + sovAudit(uint64(l))
+		}
 	}
 	return n
 }
@@ -2369,6 +3119,120 @@ func (m *Params) Unmarshal(dAtA []byte) error {
 					break
 				}
 			}
+		case 14:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Challenges", wireType)
+			}
+			m.Challenges = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAudit
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Challenges |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 15:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field ChallengeBlocks", wireType)
+			}
+			m.ChallengeBlocks = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAudit
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.ChallengeBlocks |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 16:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field OpenBlocks", wireType)
+			}
+			m.OpenBlocks = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAudit
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.OpenBlocks |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 17:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field KeyedReportBlocks", wireType)
+			}
+			m.KeyedReportBlocks = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAudit
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.KeyedReportBlocks |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 18:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field ReportDeposit", wireType)
+			}
+			m.ReportDeposit = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAudit
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.ReportDeposit |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 19:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field MaxPending", wireType)
+			}
+			m.MaxPending = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAudit
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.MaxPending |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := skipAudit(dAtA[iNdEx:])
@@ -2611,6 +3475,79 @@ func (m *Verdict) Unmarshal(dAtA []byte) error {
 				}
 			}
 			m.FalseOk = bool(v != 0)
+		case 8:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Leaves", wireType)
+			}
+			m.Leaves = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAudit
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Leaves |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 9:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Dropped", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAudit
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Dropped = bool(v != 0)
+		case 10:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Challenge", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAudit
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthAudit
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthAudit
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Challenge = append(m.Challenge[:0], dAtA[iNdEx:postIndex]...)
+			if m.Challenge == nil {
+				m.Challenge = []byte{}
+			}
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := skipAudit(dAtA[iNdEx:])
@@ -2806,6 +3743,334 @@ func (m *Seat) Unmarshal(dAtA []byte) error {
 				}
 			}
 			m.Refuted = bool(v != 0)
+		case 7:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Dropped", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAudit
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Dropped = bool(v != 0)
+		default:
+			iNdEx = preIndex
+			skippy, err := skipAudit(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthAudit
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *Challenged) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowAudit
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: Challenged: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: Challenged: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Epoch", wireType)
+			}
+			m.Epoch = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAudit
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Epoch |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Round", wireType)
+			}
+			m.Round = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAudit
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Round |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Validator", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAudit
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthAudit
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthAudit
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Validator = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Units", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAudit
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthAudit
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthAudit
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Units = append(m.Units, KeyedUnit{})
+			if err := m.Units[len(m.Units)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipAudit(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthAudit
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *KeyedUnit) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowAudit
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: KeyedUnit: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: KeyedUnit: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Position", wireType)
+			}
+			m.Position = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAudit
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Position |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Claimant", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAudit
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthAudit
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthAudit
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Claimant = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Index", wireType)
+			}
+			m.Index = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAudit
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Index |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Digest", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAudit
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthAudit
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthAudit
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Digest = append(m.Digest[:0], dAtA[iNdEx:postIndex]...)
+			if m.Digest == nil {
+				m.Digest = []byte{}
+			}
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := skipAudit(dAtA[iNdEx:])
@@ -3020,6 +4285,78 @@ func (m *Round) Unmarshal(dAtA []byte) error {
 				}
 			}
 			m.Failed = bool(v != 0)
+		case 8:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Cross", wireType)
+			}
+			m.Cross = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAudit
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Cross |= CrossStage(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 9:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field CrossEnd", wireType)
+			}
+			m.CrossEnd = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAudit
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.CrossEnd |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 10:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field VerdictsRoot", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAudit
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthAudit
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthAudit
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.VerdictsRoot = append(m.VerdictsRoot[:0], dAtA[iNdEx:postIndex]...)
+			if m.VerdictsRoot == nil {
+				m.VerdictsRoot = []byte{}
+			}
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := skipAudit(dAtA[iNdEx:])
@@ -3313,6 +4650,95 @@ func (m *Report) Unmarshal(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.Sequence |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 11:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Validator", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAudit
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthAudit
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthAudit
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Validator = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 12:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Round", wireType)
+			}
+			m.Round = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAudit
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Round |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 13:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Position", wireType)
+			}
+			m.Position = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAudit
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Position |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 14:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Deposit", wireType)
+			}
+			m.Deposit = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAudit
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Deposit |= uint64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
@@ -3858,6 +5284,25 @@ func (m *Sender) Unmarshal(dAtA []byte) error {
 				}
 			}
 			m.Refuted = bool(v != 0)
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Pending", wireType)
+			}
+			m.Pending = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAudit
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Pending |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := skipAudit(dAtA[iNdEx:])
@@ -4201,6 +5646,74 @@ func (m *GenesisState) Unmarshal(dAtA []byte) error {
 					break
 				}
 			}
+		case 11:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Past", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAudit
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthAudit
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthAudit
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Past = append(m.Past, Round{})
+			if err := m.Past[len(m.Past)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 12:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Challenged", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAudit
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthAudit
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthAudit
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Challenged = append(m.Challenged, Challenged{})
+			if err := m.Challenged[len(m.Challenged)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := skipAudit(dAtA[iNdEx:])

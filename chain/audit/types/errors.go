@@ -31,4 +31,13 @@ var (
 	ErrIncompleteAnswer = errors.Register(ModuleName, 26, "answer does not cover the demand")
 	ErrTooManyIndexes   = errors.Register(ModuleName, 27, "too many indexes")
 	ErrClaimVoid        = errors.Register(ModuleName, 28, "claim is void already")
+
+	ErrWrongStage         = errors.Register(ModuleName, 29, "not accepted in this stage of the cross-check")
+	ErrNoVerdict          = errors.Register(ModuleName, 30, "validator has no verdict of this round that counts")
+	ErrDuplicateChallenge = errors.Register(ModuleName, 31, "challenge of this round was posted")
+	ErrNotChallenged      = errors.Register(ModuleName, 32, "keyed digest was not drawn")
+	ErrDuplicateOpening   = errors.Register(ModuleName, 33, "keyed digest was opened")
+	ErrInvalidKeyed       = errors.Register(ModuleName, 34, "opening does not match the keyed root")
+	ErrNotOpened          = errors.Register(ModuleName, 35, "keyed digest was not opened")
+	ErrPendingReports     = errors.Register(ModuleName, 36, "sender has reports that wait")
 )

@@ -28,6 +28,8 @@ type Court interface {
 	VoidClaim(ctx context.Context, miner sdk.AccAddress, reason sprinttypes.ClaimStatus) error
 	// Forfeit takes all rewards that are not released; bps/10,000 go to reporter unless it is nil.
 	Forfeit(ctx context.Context, owner, reporter sdk.AccAddress, bps uint32) (forfeited, rewarded math.Int, err error)
+	// Reserve moves coins of a module's account into the reserve.
+	Reserve(ctx context.Context, from string, amount math.Int) error
 	// Redraw opens a further round.
 	Redraw(ctx context.Context, draws []sprinttypes.Draw) error
 	// Settle ends the audit.
@@ -73,6 +75,8 @@ type Job struct {
 	TensorBytes, GasSetup, GasUnit int64
 	// Index is the unit's.
 	Index uint64
+	// Key asks for the keyed digest under it; nil for the unit's own digest.
+	Key *[32]byte
 }
 
 // Rechecker re-executes units on the reference device. Its results must be the same on every node.

@@ -19,7 +19,8 @@ func (g GenesisState) Validate() error {
 		return errors.Wrapf(ErrInvalidGenesis, "%d seats, at most %d", n, MaxSeats)
 	}
 	for _, v := range g.Verdicts {
-		if len(v.Output) != rootBytes || len(v.KeyedRoot) != rootBytes {
+		if len(v.Output) != rootBytes || len(v.KeyedRoot) != rootBytes ||
+			(len(v.Challenge) != 0 && len(v.Challenge) != rootBytes) {
 			return errors.Wrapf(ErrInvalidGenesis, "verdict of %s: output or root is not %d bytes", v.Validator, rootBytes)
 		}
 	}
@@ -31,6 +32,21 @@ func (g GenesisState) Validate() error {
 	for _, d := range g.Demands {
 		if len(d.Indexes) == 0 || len(d.Indexes) > maxDemand || d.Id >= g.NextDemand {
 			return errors.Wrapf(ErrInvalidGenesis, "demand %d", d.Id)
+		}
+	}
+	for _, c := range g.Challenged {
+		if len(c.Units) == 0 {
+			return errors.Wrapf(ErrInvalidGenesis, "challenges of %s", c.Validator)
+		}
+		for i, u := range c.Units {
+			if (len(u.Digest) != 0 && len(u.Digest) != rootBytes) || (i > 0 && u.Position <= c.Units[i-1].Position) {
+				return errors.Wrapf(ErrInvalidGenesis, "challenge of %s at %d", c.Validator, u.Position)
+			}
+		}
+	}
+	for _, r := range g.Past {
+		if len(r.Seats) > MaxSeats || r.Epoch != g.Round.Epoch || r.Round >= g.Round.Round {
+			return errors.Wrapf(ErrInvalidGenesis, "round %d of epoch %d", r.Round, r.Epoch)
 		}
 	}
 	for _, a := range g.Answers {

@@ -29,4 +29,6 @@ var (
 	NextDemandPrefix = collections.NewPrefix(12)
 	PrunedPrefix     = collections.NewPrefix(13)
 	QueuedPrefix     = collections.NewPrefix(14)
+	ChallengedPrefix = collections.NewPrefix(15)
+	PastPrefix       = collections.NewPrefix(16)
 )

@@ -14,6 +14,8 @@ const (
 	maxQueue       = 4_096
 	maxDemand      = 64
 	maxDeposit     = 1_000_000_000_000
+	maxChallenges  = 64
+	maxOpenings    = 64 // of one message
 	rootBytes      = 32
 	gnk            = 1_000_000_000
 )
@@ -34,6 +36,12 @@ func DefaultParams() Params {
 		MaxDemand:          8,
 		DemandDeposit:      gnk / 1000,
 		RetainEpochs:       4,
+		Challenges:         0, // until auditors take part
+		ChallengeBlocks:    6,
+		OpenBlocks:         6,
+		KeyedReportBlocks:  3,
+		ReportDeposit:      gnk / 100,
+		MaxPending:         8,
 	}
 }
 
@@ -43,6 +51,9 @@ func ProductionParams() Params {
 	p.ReportDelay = 20
 	p.AnswerBlocks = 50
 	p.AnswerReportBlocks = 50
+	p.Challenges = 8
+	p.ChallengeBlocks, p.OpenBlocks, p.KeyedReportBlocks = 50, 50, 50
+	p.ReportDeposit = gnk
 	return p
 }
 
@@ -65,6 +76,12 @@ func (p Params) Validate() error {
 		{"max_demand", uint64(p.MaxDemand), 1, maxDemand},
 		{"demand_deposit", p.DemandDeposit, 0, maxDeposit},
 		{"retain_epochs", p.RetainEpochs, 1, 1_000},
+		{"challenges", uint64(p.Challenges), 0, maxChallenges},
+		{"challenge_blocks", p.ChallengeBlocks, 1, maxDelay},
+		{"open_blocks", p.OpenBlocks, 1, maxDelay},
+		{"keyed_report_blocks", p.KeyedReportBlocks, 1, maxDelay},
+		{"report_deposit", p.ReportDeposit, 0, maxDeposit},
+		{"max_pending", uint64(p.MaxPending), 1, maxQueue},
 	} {
 		if r.value < r.low || r.value > r.high {
 			return errors.Wrapf(ErrInvalidParams, "%s is %d, allowed is %d to %d", r.name, r.value, r.low, r.high)
@@ -116,6 +133,45 @@ func (m *MsgAnswer) ValidateBasic() error {
 		}
 	}
 	return nil
+}
+
+// ValidateBasic checks what needs no state.
+func (m *MsgChallenge) ValidateBasic() error {
+	if len(m.VrfProof) != sample.ProofSize {
+		return errors.Wrapf(ErrInvalidProof, "%d bytes, not %d", len(m.VrfProof), sample.ProofSize)
+	}
+	return nil
+}
+
+// ValidateBasic checks what needs no state.
+func (m *MsgOpenKeyed) ValidateBasic() error {
+	if len(m.Openings) == 0 || len(m.Openings) > maxOpenings {
+		return errors.Wrapf(ErrInvalidKeyed, "%d openings, allowed is 1 to %d", len(m.Openings), maxOpenings)
+	}
+	for i, o := range m.Openings {
+		if i > 0 && o.Position <= m.Openings[i-1].Position {
+			return errors.Wrapf(ErrInvalidKeyed, "position %d after %d, they must ascend", o.Position, m.Openings[i-1].Position)
+		}
+		if len(o.Digest) != rootBytes {
+			return errors.Wrapf(ErrInvalidKeyed, "position %d: digest of %d bytes, not %d", o.Position, len(o.Digest), rootBytes)
+		}
+		if len(o.Path) > commit.MaxKeyedPath {
+			return errors.Wrapf(ErrInvalidKeyed, "position %d: %d hashes, at most %d", o.Position, len(o.Path), commit.MaxKeyedPath)
+		}
+	}
+	return nil
+}
+
+// Seated says whether a validator has, or had, a seat in the epoch's audit.
+func (r Round) Seated(validator string) bool {
+	for _, seats := range [][]Seat{r.Seats, r.Absent} {
+		for _, s := range seats {
+			if s.Validator == validator {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func optionalProof(p []byte) error {

@@ -525,6 +525,414 @@ func (m *MsgAnswerResponse) XXX_DiscardUnknown() {
 
 var xxx_messageInfo_MsgAnswerResponse proto.InternalMessageInfo
 
+// MsgChallenge fixes what a validator cross-checks of a round's verdicts: the chain derives it from
+// the proof.
+type MsgChallenge struct {
+	Validator string `protobuf:"bytes,1,opt,name=validator,proto3" json:"validator,omitempty"`
+	Epoch     uint64 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Round     uint32 `protobuf:"varint,3,opt,name=round,proto3" json:"round,omitempty"`
+	// vrf_proof is over the root of the round's verdicts, a compressed BLS12-381 G2 point, 96 bytes.
+	VrfProof []byte `protobuf:"bytes,4,opt,name=vrf_proof,json=vrfProof,proto3" json:"vrf_proof,omitempty"`
+}
+
+func (m *MsgChallenge) Reset()         { *m = MsgChallenge{} }
+func (m *MsgChallenge) String() string { return proto.CompactTextString(m) }
+func (*MsgChallenge) ProtoMessage()    {}
+func (*MsgChallenge) Descriptor() ([]byte, []int) {
+	return fileDescriptor_d02ae7d059af7e97, []int{8}
+}
+func (m *MsgChallenge) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgChallenge) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgChallenge.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgChallenge) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgChallenge.Merge(m, src)
+}
+func (m *MsgChallenge) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgChallenge) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgChallenge.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgChallenge proto.InternalMessageInfo
+
+func (m *MsgChallenge) GetValidator() string {
+	if m != nil {
+		return m.Validator
+	}
+	return ""
+}
+
+func (m *MsgChallenge) GetEpoch() uint64 {
+	if m != nil {
+		return m.Epoch
+	}
+	return 0
+}
+
+func (m *MsgChallenge) GetRound() uint32 {
+	if m != nil {
+		return m.Round
+	}
+	return 0
+}
+
+func (m *MsgChallenge) GetVrfProof() []byte {
+	if m != nil {
+		return m.VrfProof
+	}
+	return nil
+}
+
+type MsgChallengeResponse struct {
+}
+
+func (m *MsgChallengeResponse) Reset()         { *m = MsgChallengeResponse{} }
+func (m *MsgChallengeResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgChallengeResponse) ProtoMessage()    {}
+func (*MsgChallengeResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_d02ae7d059af7e97, []int{9}
+}
+func (m *MsgChallengeResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgChallengeResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgChallengeResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgChallengeResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgChallengeResponse.Merge(m, src)
+}
+func (m *MsgChallengeResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgChallengeResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgChallengeResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgChallengeResponse proto.InternalMessageInfo
+
+// MsgOpenKeyed opens challenged leaves of the validator's keyed tree, some or all of them.
+type MsgOpenKeyed struct {
+	Validator string `protobuf:"bytes,1,opt,name=validator,proto3" json:"validator,omitempty"`
+	Epoch     uint64 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Round     uint32 `protobuf:"varint,3,opt,name=round,proto3" json:"round,omitempty"`
+	// openings are in the order of their positions, at most 64.
+	Openings []KeyedOpening `protobuf:"bytes,4,rep,name=openings,proto3" json:"openings"`
+}
+
+func (m *MsgOpenKeyed) Reset()         { *m = MsgOpenKeyed{} }
+func (m *MsgOpenKeyed) String() string { return proto.CompactTextString(m) }
+func (*MsgOpenKeyed) ProtoMessage()    {}
+func (*MsgOpenKeyed) Descriptor() ([]byte, []int) {
+	return fileDescriptor_d02ae7d059af7e97, []int{10}
+}
+func (m *MsgOpenKeyed) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgOpenKeyed) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgOpenKeyed.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgOpenKeyed) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgOpenKeyed.Merge(m, src)
+}
+func (m *MsgOpenKeyed) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgOpenKeyed) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgOpenKeyed.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgOpenKeyed proto.InternalMessageInfo
+
+func (m *MsgOpenKeyed) GetValidator() string {
+	if m != nil {
+		return m.Validator
+	}
+	return ""
+}
+
+func (m *MsgOpenKeyed) GetEpoch() uint64 {
+	if m != nil {
+		return m.Epoch
+	}
+	return 0
+}
+
+func (m *MsgOpenKeyed) GetRound() uint32 {
+	if m != nil {
+		return m.Round
+	}
+	return 0
+}
+
+func (m *MsgOpenKeyed) GetOpenings() []KeyedOpening {
+	if m != nil {
+		return m.Openings
+	}
+	return nil
+}
+
+// KeyedOpening leads from one keyed digest to the verdict's keyed root.
+type KeyedOpening struct {
+	Position uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	// digest is 32 bytes.
+	Digest []byte `protobuf:"bytes,2,opt,name=digest,proto3" json:"digest,omitempty"`
+	// path is the RFC 6962 inclusion proof, at most 40 hashes of 32 bytes.
+	Path [][]byte `protobuf:"bytes,3,rep,name=path,proto3" json:"path,omitempty"`
+}
+
+func (m *KeyedOpening) Reset()         { *m = KeyedOpening{} }
+func (m *KeyedOpening) String() string { return proto.CompactTextString(m) }
+func (*KeyedOpening) ProtoMessage()    {}
+func (*KeyedOpening) Descriptor() ([]byte, []int) {
+	return fileDescriptor_d02ae7d059af7e97, []int{11}
+}
+func (m *KeyedOpening) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *KeyedOpening) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_KeyedOpening.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *KeyedOpening) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_KeyedOpening.Merge(m, src)
+}
+func (m *KeyedOpening) XXX_Size() int {
+	return m.Size()
+}
+func (m *KeyedOpening) XXX_DiscardUnknown() {
+	xxx_messageInfo_KeyedOpening.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_KeyedOpening proto.InternalMessageInfo
+
+func (m *KeyedOpening) GetPosition() uint64 {
+	if m != nil {
+		return m.Position
+	}
+	return 0
+}
+
+func (m *KeyedOpening) GetDigest() []byte {
+	if m != nil {
+		return m.Digest
+	}
+	return nil
+}
+
+func (m *KeyedOpening) GetPath() [][]byte {
+	if m != nil {
+		return m.Path
+	}
+	return nil
+}
+
+type MsgOpenKeyedResponse struct {
+}
+
+func (m *MsgOpenKeyedResponse) Reset()         { *m = MsgOpenKeyedResponse{} }
+func (m *MsgOpenKeyedResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgOpenKeyedResponse) ProtoMessage()    {}
+func (*MsgOpenKeyedResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_d02ae7d059af7e97, []int{12}
+}
+func (m *MsgOpenKeyedResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgOpenKeyedResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgOpenKeyedResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgOpenKeyedResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgOpenKeyedResponse.Merge(m, src)
+}
+func (m *MsgOpenKeyedResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgOpenKeyedResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgOpenKeyedResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgOpenKeyedResponse proto.InternalMessageInfo
+
+// MsgReportKeyed accuses an opened digest of the running round.
+type MsgReportKeyed struct {
+	Reporter string `protobuf:"bytes,1,opt,name=reporter,proto3" json:"reporter,omitempty"`
+	Epoch    uint64 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Round    uint32 `protobuf:"varint,3,opt,name=round,proto3" json:"round,omitempty"`
+	// validator gave the verdict.
+	Validator string `protobuf:"bytes,4,opt,name=validator,proto3" json:"validator,omitempty"`
+	Position  uint64 `protobuf:"varint,5,opt,name=position,proto3" json:"position,omitempty"`
+}
+
+func (m *MsgReportKeyed) Reset()         { *m = MsgReportKeyed{} }
+func (m *MsgReportKeyed) String() string { return proto.CompactTextString(m) }
+func (*MsgReportKeyed) ProtoMessage()    {}
+func (*MsgReportKeyed) Descriptor() ([]byte, []int) {
+	return fileDescriptor_d02ae7d059af7e97, []int{13}
+}
+func (m *MsgReportKeyed) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgReportKeyed) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgReportKeyed.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgReportKeyed) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgReportKeyed.Merge(m, src)
+}
+func (m *MsgReportKeyed) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgReportKeyed) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgReportKeyed.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgReportKeyed proto.InternalMessageInfo
+
+func (m *MsgReportKeyed) GetReporter() string {
+	if m != nil {
+		return m.Reporter
+	}
+	return ""
+}
+
+func (m *MsgReportKeyed) GetEpoch() uint64 {
+	if m != nil {
+		return m.Epoch
+	}
+	return 0
+}
+
+func (m *MsgReportKeyed) GetRound() uint32 {
+	if m != nil {
+		return m.Round
+	}
+	return 0
+}
+
+func (m *MsgReportKeyed) GetValidator() string {
+	if m != nil {
+		return m.Validator
+	}
+	return ""
+}
+
+func (m *MsgReportKeyed) GetPosition() uint64 {
+	if m != nil {
+		return m.Position
+	}
+	return 0
+}
+
+type MsgReportKeyedResponse struct {
+	// id is the report's, 32 bytes.
+	Id []byte `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// due is the earliest height at which the result applies.
+	Due int64 `protobuf:"varint,2,opt,name=due,proto3" json:"due,omitempty"`
+}
+
+func (m *MsgReportKeyedResponse) Reset()         { *m = MsgReportKeyedResponse{} }
+func (m *MsgReportKeyedResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgReportKeyedResponse) ProtoMessage()    {}
+func (*MsgReportKeyedResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_d02ae7d059af7e97, []int{14}
+}
+func (m *MsgReportKeyedResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgReportKeyedResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgReportKeyedResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgReportKeyedResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgReportKeyedResponse.Merge(m, src)
+}
+func (m *MsgReportKeyedResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgReportKeyedResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgReportKeyedResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgReportKeyedResponse proto.InternalMessageInfo
+
+func (m *MsgReportKeyedResponse) GetId() []byte {
+	if m != nil {
+		return m.Id
+	}
+	return nil
+}
+
+func (m *MsgReportKeyedResponse) GetDue() int64 {
+	if m != nil {
+		return m.Due
+	}
+	return 0
+}
+
 // MsgUpdateParams replaces the parameters.
 type MsgUpdateParams struct {
 	Authority string `protobuf:"bytes,1,opt,name=authority,proto3" json:"authority,omitempty"`
@@ -535,7 +943,7 @@ func (m *MsgUpdateParams) Reset()         { *m = MsgUpdateParams{} }
 func (m *MsgUpdateParams) String() string { return proto.CompactTextString(m) }
 func (*MsgUpdateParams) ProtoMessage()    {}
 func (*MsgUpdateParams) Descriptor() ([]byte, []int) {
-	return fileDescriptor_d02ae7d059af7e97, []int{8}
+	return fileDescriptor_d02ae7d059af7e97, []int{15}
 }
 func (m *MsgUpdateParams) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -585,7 +993,7 @@ func (m *MsgUpdateParamsResponse) Reset()         { *m = MsgUpdateParamsResponse
 func (m *MsgUpdateParamsResponse) String() string { return proto.CompactTextString(m) }
 func (*MsgUpdateParamsResponse) ProtoMessage()    {}
 func (*MsgUpdateParamsResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_d02ae7d059af7e97, []int{9}
+	return fileDescriptor_d02ae7d059af7e97, []int{16}
 }
 func (m *MsgUpdateParamsResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -623,6 +1031,13 @@ func init() {
 	proto.RegisterType((*MsgDemandResponse)(nil), "assay.audit.v1.MsgDemandResponse")
 	proto.RegisterType((*MsgAnswer)(nil), "assay.audit.v1.MsgAnswer")
 	proto.RegisterType((*MsgAnswerResponse)(nil), "assay.audit.v1.MsgAnswerResponse")
+	proto.RegisterType((*MsgChallenge)(nil), "assay.audit.v1.MsgChallenge")
+	proto.RegisterType((*MsgChallengeResponse)(nil), "assay.audit.v1.MsgChallengeResponse")
+	proto.RegisterType((*MsgOpenKeyed)(nil), "assay.audit.v1.MsgOpenKeyed")
+	proto.RegisterType((*KeyedOpening)(nil), "assay.audit.v1.KeyedOpening")
+	proto.RegisterType((*MsgOpenKeyedResponse)(nil), "assay.audit.v1.MsgOpenKeyedResponse")
+	proto.RegisterType((*MsgReportKeyed)(nil), "assay.audit.v1.MsgReportKeyed")
+	proto.RegisterType((*MsgReportKeyedResponse)(nil), "assay.audit.v1.MsgReportKeyedResponse")
 	proto.RegisterType((*MsgUpdateParams)(nil), "assay.audit.v1.MsgUpdateParams")
 	proto.RegisterType((*MsgUpdateParamsResponse)(nil), "assay.audit.v1.MsgUpdateParamsResponse")
 }
@@ -630,57 +1045,69 @@ func init() {
 func init() { proto.RegisterFile("assay/audit/v1/tx.proto", fileDescriptor_d02ae7d059af7e97) }
 
 var fileDescriptor_d02ae7d059af7e97 = []byte{
-	// 785 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xac, 0x55, 0x41, 0x6f, 0xd3, 0x48,
-	0x14, 0x8e, 0xe3, 0x24, 0x4d, 0x66, 0xbb, 0xdd, 0xad, 0x37, 0x6a, 0x5c, 0xaf, 0x9a, 0x66, 0x7d,
-	0xd8, 0xcd, 0xa6, 0xda, 0x78, 0xdb, 0xed, 0xae, 0xb4, 0xb9, 0xa0, 0x56, 0x50, 0x89, 0x43, 0xa4,
-	0xca, 0x08, 0x84, 0xb8, 0x54, 0xd3, 0xcc, 0xd4, 0x19, 0x51, 0x7b, 0x2c, 0xcf, 0x24, 0x34, 0x37,
-	0x84, 0xc4, 0x01, 0x4e, 0xdc, 0xf8, 0x0b, 0x1c, 0x7b, 0x40, 0xfc, 0x86, 0x1e, 0x2b, 0x4e, 0x9c,
-	0x10, 0x6a, 0x0f, 0x3d, 0xc3, 0x2f, 0x40, 0x33, 0x63, 0x3b, 0x4d, 0xe2, 0x52, 0x84, 0xb8, 0x44,
-	0xf3, 0xcd, 0xf7, 0xe6, 0xf3, 0x7b, 0xdf, 0x7b, 0x33, 0x01, 0x35, 0xc8, 0x18, 0x1c, 0x39, 0x70,
-	0x80, 0x08, 0x77, 0x86, 0xeb, 0x0e, 0x3f, 0x6a, 0x87, 0x11, 0xe5, 0xd4, 0x58, 0x90, 0x44, 0x5b,
-	0x12, 0xed, 0xe1, 0xba, 0xb5, 0x08, 0x7d, 0x12, 0x50, 0x47, 0xfe, 0xaa, 0x10, 0xcb, 0x9a, 0x3a,
-	0xab, 0x62, 0x15, 0x57, 0xeb, 0x51, 0xe6, 0x53, 0xe6, 0xf8, 0xcc, 0x13, 0x94, 0xcf, 0xbc, 0x98,
-	0x58, 0x56, 0xc4, 0x9e, 0x44, 0x8e, 0x02, 0x31, 0x55, 0xf5, 0xa8, 0x47, 0xd5, 0xbe, 0x58, 0xa9,
-	0x5d, 0xfb, 0xa3, 0x06, 0x40, 0x97, 0x79, 0xf7, 0x70, 0x84, 0x48, 0x8f, 0x1b, 0xff, 0x81, 0xca,
-	0x10, 0x1e, 0x12, 0x04, 0x39, 0x8d, 0x4c, 0xad, 0xa1, 0x35, 0x2b, 0xdb, 0xe6, 0xdb, 0xd7, 0x7f,
-	0x55, 0x63, 0xa5, 0x2d, 0x84, 0x22, 0xcc, 0xd8, 0x1d, 0x1e, 0x91, 0xc0, 0x73, 0xc7, 0xa1, 0x46,
-	0x15, 0x14, 0x71, 0x48, 0x7b, 0x7d, 0x33, 0xdf, 0xd0, 0x9a, 0x05, 0x57, 0x01, 0xb1, 0x1b, 0xd1,
-	0x41, 0x80, 0x4c, 0xbd, 0xa1, 0x35, 0x7f, 0x74, 0x15, 0x30, 0x7e, 0x05, 0x95, 0x61, 0x74, 0x20,
-	0x52, 0xa4, 0x07, 0x66, 0xa1, 0xa1, 0x35, 0xe7, 0xdd, 0xf2, 0x30, 0x3a, 0xd8, 0x15, 0xd8, 0x58,
-	0x02, 0xa5, 0x7d, 0xc2, 0x7d, 0x18, 0x9a, 0x45, 0xc9, 0xc4, 0xc8, 0x58, 0x01, 0xe0, 0x21, 0x1e,
-	0x61, 0xb4, 0x17, 0x51, 0xca, 0xcd, 0x92, 0xe4, 0x2a, 0x72, 0xc7, 0xa5, 0x94, 0x77, 0xd6, 0x9e,
-	0x5c, 0x1c, 0xb7, 0xc6, 0xf9, 0x3c, 0xbf, 0x38, 0x6e, 0x99, 0xca, 0xbf, 0xa3, 0xd8, 0xc1, 0x71,
-	0x91, 0x76, 0x15, 0x18, 0x63, 0xe4, 0x62, 0x16, 0xd2, 0x80, 0x61, 0xfb, 0x69, 0x1e, 0x54, 0xba,
-	0xcc, 0x73, 0x71, 0x48, 0x23, 0x6e, 0x6c, 0x82, 0x72, 0x24, 0x57, 0xf8, 0x7a, 0x1f, 0xd2, 0xc8,
-	0x2b, 0x6c, 0xd8, 0x04, 0xe5, 0xde, 0x21, 0x24, 0x3e, 0x0c, 0xb8, 0x74, 0xe2, 0x8b, 0x5a, 0x49,
-	0xa4, 0xd0, 0x22, 0x01, 0xc2, 0x47, 0xd2, 0xa2, 0x82, 0xab, 0x80, 0x61, 0x82, 0x39, 0x1a, 0xe2,
-	0x80, 0x04, 0x5e, 0x6c, 0x50, 0x02, 0x27, 0x6d, 0x2d, 0x4d, 0xda, 0xda, 0xf9, 0x53, 0xf8, 0x93,
-	0xe6, 0x29, 0xec, 0xa9, 0xcd, 0xd8, 0xa3, 0x2a, 0xb7, 0xff, 0x05, 0x8b, 0x29, 0x48, 0xcc, 0x31,
-	0x16, 0x40, 0x9e, 0x20, 0x69, 0xc4, 0xbc, 0x9b, 0x27, 0xc8, 0xf8, 0x19, 0xe8, 0x68, 0x80, 0x65,
-	0x99, 0xba, 0x2b, 0x96, 0xf6, 0x27, 0x4d, 0xda, 0x77, 0x13, 0xfb, 0x30, 0x40, 0xdf, 0x79, 0x8e,
-	0xbe, 0xcd, 0x40, 0x13, 0xcc, 0x49, 0xcf, 0x30, 0x33, 0x0b, 0x0d, 0xbd, 0x59, 0x70, 0x13, 0x38,
-	0x69, 0x55, 0x71, 0xca, 0xaa, 0xd6, 0xec, 0x28, 0xcd, 0x7a, 0xa5, 0xca, 0xb4, 0x6f, 0x48, 0xaf,
-	0x14, 0xc8, 0xf0, 0xaa, 0x20, 0xbd, 0xb2, 0x40, 0x19, 0x61, 0x88, 0x0e, 0x49, 0x90, 0x18, 0x96,
-	0x62, 0xfb, 0xa5, 0x72, 0x6d, 0x2b, 0x60, 0x8f, 0x70, 0x64, 0xb4, 0x41, 0xd1, 0x27, 0xc1, 0x57,
-	0x4c, 0x9c, 0x0a, 0x13, 0x97, 0x05, 0xc9, 0x6f, 0xc7, 0x76, 0xc5, 0x48, 0x7c, 0x31, 0x9e, 0x0a,
-	0x66, 0xea, 0x0d, 0x5d, 0x94, 0x97, 0xe0, 0xce, 0xef, 0xa2, 0x3c, 0x75, 0x3e, 0xbb, 0x34, 0x95,
-	0x8b, 0xfd, 0x8b, 0x2c, 0x4d, 0x81, 0xf4, 0x8e, 0xbc, 0xd1, 0xc0, 0x4f, 0x5d, 0xe6, 0xdd, 0x0d,
-	0x11, 0xe4, 0x78, 0x17, 0x46, 0xd0, 0x67, 0xa2, 0xd5, 0x70, 0xc0, 0xfb, 0x34, 0x22, 0x7c, 0x74,
-	0x7d, 0xab, 0xd3, 0x50, 0xe3, 0x7f, 0x50, 0x0a, 0xa5, 0x82, 0x4c, 0xfe, 0x87, 0x8d, 0xa5, 0xf6,
-	0xe4, 0x9b, 0xd8, 0x56, 0xfa, 0xdb, 0x95, 0x93, 0xf7, 0xab, 0xb9, 0x57, 0x17, 0xc7, 0x2d, 0xcd,
-	0x8d, 0x0f, 0x74, 0xfe, 0x96, 0x2d, 0x4a, 0xa5, 0x44, 0x1d, 0x2b, 0x33, 0x75, 0x5c, 0x4e, 0xd2,
-	0x5e, 0x06, 0xb5, 0xa9, 0xad, 0xa4, 0xa6, 0x8d, 0x67, 0x3a, 0xd0, 0xbb, 0xcc, 0x33, 0x6e, 0x83,
-	0xb9, 0xe4, 0x15, 0xb4, 0xa6, 0x53, 0x19, 0x3f, 0x17, 0x96, 0x7d, 0x35, 0x97, 0x4e, 0xc0, 0x0e,
-	0x28, 0xc5, 0xcf, 0xc8, 0x72, 0x46, 0xb4, 0xa2, 0xac, 0xdf, 0xae, 0xa4, 0x2e, 0xeb, 0xc4, 0xf7,
-	0x29, 0x4b, 0x47, 0x51, 0x99, 0x3a, 0x53, 0x13, 0xb9, 0x03, 0x4a, 0xf1, 0x84, 0x65, 0xe9, 0x28,
-	0x2a, 0x53, 0x67, 0xb2, 0xfd, 0xc6, 0x7d, 0x30, 0x3f, 0xd1, 0xfa, 0xd5, 0x8c, 0x23, 0x97, 0x03,
-	0xac, 0x3f, 0xae, 0x09, 0x48, 0x94, 0xad, 0xe2, 0x63, 0xd1, 0xe0, 0xed, 0x5b, 0x27, 0x67, 0x75,
-	0xed, 0xf4, 0xac, 0xae, 0x7d, 0x38, 0xab, 0x6b, 0x2f, 0xce, 0xeb, 0xb9, 0xd3, 0xf3, 0x7a, 0xee,
-	0xdd, 0x79, 0x3d, 0xf7, 0x60, 0xcd, 0x23, 0xbc, 0x3f, 0xd8, 0x6f, 0xf7, 0xa8, 0xef, 0x48, 0xcd,
-	0x00, 0x73, 0xb5, 0x70, 0x7a, 0x7d, 0x48, 0x82, 0xb8, 0xef, 0x7c, 0x14, 0x62, 0xb6, 0x5f, 0x92,
-	0xff, 0x6d, 0xff, 0x7c, 0x0e, 0x00, 0x00, 0xff, 0xff, 0x96, 0x68, 0xeb, 0xe7, 0x7f, 0x07, 0x00,
-	0x00,
+	// 988 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xc4, 0x96, 0xcf, 0x6f, 0x1b, 0x45,
+	0x14, 0xc7, 0xb3, 0xf1, 0x8f, 0xc4, 0x2f, 0x26, 0xd0, 0xc5, 0x4a, 0x36, 0x4b, 0xea, 0x9a, 0x15,
+	0x2a, 0x26, 0x55, 0x6d, 0x1a, 0x0a, 0x12, 0xbe, 0xa0, 0xa6, 0x50, 0x09, 0x21, 0x2b, 0xd5, 0xa2,
+	0x56, 0x88, 0x4b, 0x35, 0xf1, 0x4e, 0xd6, 0x23, 0xbc, 0x3b, 0xab, 0x9d, 0xb1, 0x49, 0x6e, 0xa8,
+	0x12, 0x17, 0x4e, 0xdc, 0xf8, 0x17, 0x38, 0xe6, 0x80, 0x38, 0x72, 0xee, 0xb1, 0xe2, 0xc4, 0x09,
+	0xa1, 0x44, 0x22, 0x67, 0x38, 0x70, 0x46, 0xf3, 0xc3, 0xe3, 0xb5, 0xbd, 0x4e, 0x02, 0xaa, 0xe0,
+	0x62, 0xed, 0x77, 0xde, 0xdb, 0xef, 0xce, 0xfb, 0xcc, 0xdb, 0xb7, 0x86, 0x4d, 0xc4, 0x18, 0x3a,
+	0x6e, 0xa3, 0x61, 0x40, 0x78, 0x7b, 0x74, 0xa7, 0xcd, 0x8f, 0x5a, 0x49, 0x4a, 0x39, 0xb5, 0xd7,
+	0x65, 0xa0, 0x25, 0x03, 0xad, 0xd1, 0x1d, 0xf7, 0x1a, 0x8a, 0x48, 0x4c, 0xdb, 0xf2, 0x57, 0xa5,
+	0xb8, 0xee, 0xcc, 0xbd, 0x2a, 0x57, 0xc5, 0x36, 0x7b, 0x94, 0x45, 0x94, 0xb5, 0x23, 0x16, 0x8a,
+	0x50, 0xc4, 0x42, 0x1d, 0xd8, 0x52, 0x81, 0x27, 0x52, 0xb5, 0x95, 0xd0, 0xa1, 0x5a, 0x48, 0x43,
+	0xaa, 0xd6, 0xc5, 0x95, 0x5a, 0xf5, 0xfe, 0xb0, 0x00, 0xba, 0x2c, 0x7c, 0x8c, 0xd3, 0x80, 0xf4,
+	0xb8, 0xfd, 0x1e, 0x54, 0x46, 0x68, 0x40, 0x02, 0xc4, 0x69, 0xea, 0x58, 0x0d, 0xab, 0x59, 0xd9,
+	0x73, 0x7e, 0xfe, 0xe1, 0x76, 0x4d, 0x3b, 0xdd, 0x0b, 0x82, 0x14, 0x33, 0xf6, 0x29, 0x4f, 0x49,
+	0x1c, 0xfa, 0x93, 0x54, 0xbb, 0x06, 0x25, 0x9c, 0xd0, 0x5e, 0xdf, 0x59, 0x6e, 0x58, 0xcd, 0xa2,
+	0xaf, 0x84, 0x58, 0x4d, 0xe9, 0x30, 0x0e, 0x9c, 0x42, 0xc3, 0x6a, 0xbe, 0xe4, 0x2b, 0x61, 0xbf,
+	0x06, 0x95, 0x51, 0x7a, 0x28, 0xb6, 0x48, 0x0f, 0x9d, 0x62, 0xc3, 0x6a, 0x56, 0xfd, 0xd5, 0x51,
+	0x7a, 0xf8, 0x50, 0x68, 0x7b, 0x03, 0xca, 0x07, 0x84, 0x47, 0x28, 0x71, 0x4a, 0x32, 0xa2, 0x95,
+	0x7d, 0x1d, 0xe0, 0x0b, 0x7c, 0x8c, 0x83, 0x27, 0x29, 0xa5, 0xdc, 0x29, 0xcb, 0x58, 0x45, 0xae,
+	0xf8, 0x94, 0xf2, 0xce, 0xad, 0xa7, 0xe7, 0x27, 0x3b, 0x93, 0xfd, 0x7c, 0x73, 0x7e, 0xb2, 0xe3,
+	0x28, 0x7e, 0x47, 0x9a, 0xe0, 0xa4, 0x48, 0xaf, 0x06, 0xf6, 0x44, 0xf9, 0x98, 0x25, 0x34, 0x66,
+	0xd8, 0xfb, 0x7a, 0x19, 0x2a, 0x5d, 0x16, 0xfa, 0x38, 0xa1, 0x29, 0xb7, 0xef, 0xc2, 0x6a, 0x2a,
+	0xaf, 0xf0, 0xe5, 0x1c, 0x4c, 0xe6, 0x02, 0x0c, 0x77, 0x61, 0xb5, 0x37, 0x40, 0x24, 0x42, 0x31,
+	0x97, 0x24, 0x2e, 0xf4, 0x1a, 0x67, 0x0a, 0x2f, 0x12, 0x07, 0xf8, 0x48, 0x22, 0x2a, 0xfa, 0x4a,
+	0xd8, 0x0e, 0xac, 0xd0, 0x04, 0xc7, 0x24, 0x0e, 0x35, 0xa0, 0xb1, 0x9c, 0xc6, 0x5a, 0x9e, 0xc6,
+	0xda, 0x79, 0x4b, 0xf0, 0x31, 0xfb, 0x14, 0x78, 0x36, 0xe7, 0xf0, 0xa8, 0xca, 0xbd, 0x77, 0xe1,
+	0x9a, 0x11, 0x63, 0x38, 0xf6, 0x3a, 0x2c, 0x93, 0x40, 0x82, 0xa8, 0xfa, 0xcb, 0x24, 0xb0, 0x5f,
+	0x81, 0x42, 0x30, 0xc4, 0xb2, 0xcc, 0x82, 0x2f, 0x2e, 0xbd, 0x3f, 0x2d, 0x89, 0xef, 0x43, 0x1c,
+	0xa1, 0x38, 0x78, 0xc1, 0x7d, 0xf4, 0xef, 0x00, 0x3a, 0xb0, 0x22, 0x99, 0x61, 0xe6, 0x14, 0x1b,
+	0x85, 0x66, 0xd1, 0x1f, 0xcb, 0x69, 0x54, 0xa5, 0x19, 0x54, 0x3b, 0xf3, 0xad, 0x34, 0xcf, 0x4a,
+	0x95, 0xe9, 0x7d, 0x20, 0x59, 0x29, 0x91, 0xc3, 0xaa, 0x28, 0x59, 0xb9, 0xb0, 0x1a, 0x60, 0x14,
+	0x0c, 0x48, 0x3c, 0x06, 0x66, 0xb4, 0xf7, 0x9d, 0xa2, 0x76, 0x2f, 0x66, 0x5f, 0xe2, 0xd4, 0x6e,
+	0x41, 0x29, 0x22, 0xf1, 0x15, 0x3a, 0x4e, 0xa5, 0x89, 0x97, 0x25, 0x90, 0xcf, 0xd6, 0xb8, 0xb4,
+	0x12, 0x4f, 0xd4, 0x5d, 0xc1, 0x9c, 0x42, 0xa3, 0x20, 0xca, 0x1b, 0xeb, 0xce, 0x4d, 0x51, 0x9e,
+	0xba, 0x3f, 0xbf, 0x34, 0xb5, 0x17, 0xef, 0x55, 0x59, 0x9a, 0x12, 0xe6, 0x1d, 0xf9, 0xc9, 0x82,
+	0x6a, 0x97, 0x85, 0xf7, 0xfb, 0x68, 0x30, 0xc0, 0x71, 0x88, 0xff, 0xf7, 0x79, 0xd1, 0xb9, 0x3d,
+	0x7f, 0x5a, 0xee, 0x5c, 0x49, 0x66, 0xbf, 0xde, 0x06, 0xd4, 0xb2, 0xda, 0x14, 0xf6, 0xbb, 0x2a,
+	0x6c, 0x3f, 0xc1, 0xf1, 0x27, 0x62, 0xa8, 0xfc, 0x27, 0x85, 0xdd, 0xcf, 0x1c, 0x93, 0xe8, 0xd0,
+	0xb5, 0xdd, 0xed, 0xd6, 0xf4, 0x77, 0xa1, 0x25, 0x37, 0xb3, 0xaf, 0x92, 0xf6, 0x2a, 0xcf, 0x7e,
+	0xbd, 0xb1, 0xf4, 0xfd, 0xf9, 0xc9, 0x8e, 0x95, 0x39, 0xcf, 0x2b, 0x01, 0x30, 0x75, 0x79, 0x8f,
+	0xa1, 0x9a, 0xf5, 0x14, 0xad, 0x92, 0x50, 0x46, 0x38, 0xa1, 0xb1, 0x6e, 0x59, 0xa3, 0x65, 0x7b,
+	0x91, 0x10, 0x33, 0x2e, 0x8b, 0xa9, 0xfa, 0x5a, 0xd9, 0x36, 0x14, 0x13, 0xc4, 0xfb, 0xba, 0xb5,
+	0xe4, 0xb5, 0x06, 0x6b, 0x9e, 0x63, 0xc0, 0xfe, 0x65, 0xc1, 0xba, 0x19, 0x27, 0x0a, 0xed, 0x8b,
+	0x1c, 0xad, 0xf9, 0x60, 0xa7, 0x0e, 0xaf, 0x78, 0xf5, 0xc3, 0xcb, 0xc2, 0x28, 0x4d, 0xc3, 0xe8,
+	0xb4, 0xe6, 0x26, 0xe8, 0xf6, 0x82, 0x09, 0xaa, 0x40, 0x77, 0x60, 0x63, 0x7a, 0xe5, 0x1f, 0xcc,
+	0xd2, 0x1f, 0x2d, 0x78, 0xb9, 0xcb, 0xc2, 0x47, 0x49, 0x80, 0x38, 0x7e, 0x88, 0x52, 0x14, 0x31,
+	0x51, 0x13, 0x1a, 0xf2, 0x3e, 0x4d, 0x09, 0x3f, 0xbe, 0xbc, 0x21, 0x4d, 0xaa, 0xfd, 0x3e, 0x94,
+	0x13, 0xe9, 0x20, 0x1f, 0xb0, 0xb6, 0xbb, 0x31, 0xdb, 0x62, 0xca, 0x3f, 0xdb, 0x5c, 0xfa, 0x86,
+	0xce, 0xdb, 0xb2, 0xb5, 0x8c, 0x95, 0xa8, 0xf9, 0xfa, 0x5c, 0xcd, 0xd9, 0x4d, 0x7a, 0x5b, 0xb0,
+	0x39, 0xb3, 0x34, 0xae, 0x7a, 0xf7, 0x69, 0x09, 0x0a, 0x5d, 0x16, 0xda, 0x1f, 0xc3, 0xca, 0xf8,
+	0xcf, 0x86, 0x3b, 0xbb, 0x95, 0xc9, 0x57, 0xd9, 0xf5, 0x16, 0xc7, 0x0c, 0xc8, 0x07, 0x50, 0xd6,
+	0x5f, 0xeb, 0xad, 0x9c, 0x6c, 0x15, 0x72, 0x5f, 0x5f, 0x18, 0xca, 0xfa, 0xe8, 0xcf, 0x56, 0x9e,
+	0x8f, 0x0a, 0xe5, 0xfa, 0xcc, 0x0c, 0xfe, 0x07, 0x50, 0xd6, 0x83, 0x3c, 0xcf, 0x47, 0x85, 0x72,
+	0x7d, 0xa6, 0xa7, 0xac, 0xbd, 0x0f, 0x95, 0xc9, 0x84, 0xdd, 0xce, 0xc9, 0x37, 0x51, 0xf7, 0x8d,
+	0x8b, 0xa2, 0x59, 0xc3, 0xc9, 0x64, 0xcb, 0x33, 0x34, 0xd1, 0x5c, 0xc3, 0xb9, 0xb7, 0xda, 0x7e,
+	0x04, 0x6b, 0xd9, 0x37, 0xba, 0xbe, 0x90, 0xb1, 0x32, 0xbd, 0x79, 0x71, 0xdc, 0xd8, 0x7e, 0x06,
+	0xd5, 0xa9, 0x9e, 0xbf, 0x91, 0x73, 0x5f, 0x36, 0xc1, 0x7d, 0xf3, 0x92, 0x84, 0xb1, 0xb3, 0x5b,
+	0xfa, 0x4a, 0x74, 0xf6, 0xde, 0x47, 0xcf, 0x4e, 0xeb, 0xd6, 0xf3, 0xd3, 0xba, 0xf5, 0xdb, 0x69,
+	0xdd, 0xfa, 0xf6, 0xac, 0xbe, 0xf4, 0xfc, 0xac, 0xbe, 0xf4, 0xcb, 0x59, 0x7d, 0xe9, 0xf3, 0x5b,
+	0x21, 0xe1, 0xfd, 0xe1, 0x41, 0xab, 0x47, 0xa3, 0xb6, 0xf4, 0x8c, 0x31, 0x57, 0x17, 0xed, 0x5e,
+	0x1f, 0x91, 0x58, 0x37, 0x3c, 0x3f, 0x4e, 0x30, 0x3b, 0x28, 0xcb, 0xff, 0xce, 0xef, 0xfc, 0x1d,
+	0x00, 0x00, 0xff, 0xff, 0x4e, 0xa8, 0x5c, 0x59, 0xdf, 0x0b, 0x00, 0x00,
 }
 
 // Reference imports to suppress errors if they are not otherwise used.
@@ -703,6 +1130,12 @@ type MsgClient interface {
 	Demand(ctx context.Context, in *MsgDemand, opts ...grpc.CallOption) (*MsgDemandResponse, error)
 	// Answer opens all units of a demand. It costs no fee.
 	Answer(ctx context.Context, in *MsgAnswer, opts ...grpc.CallOption) (*MsgAnswerResponse, error)
+	// Challenge draws which units of the others' verdicts the validator cross-checks. It costs no fee.
+	Challenge(ctx context.Context, in *MsgChallenge, opts ...grpc.CallOption) (*MsgChallengeResponse, error)
+	// OpenKeyed opens challenged digests of the validator's own keyed tree. It costs no fee.
+	OpenKeyed(ctx context.Context, in *MsgOpenKeyed, opts ...grpc.CallOption) (*MsgOpenKeyedResponse, error)
+	// ReportKeyed accuses an opened digest of a verdict's keyed tree. It costs no fee.
+	ReportKeyed(ctx context.Context, in *MsgReportKeyed, opts ...grpc.CallOption) (*MsgReportKeyedResponse, error)
 	// UpdateParams replaces the parameters. Governance only.
 	UpdateParams(ctx context.Context, in *MsgUpdateParams, opts ...grpc.CallOption) (*MsgUpdateParamsResponse, error)
 }
@@ -751,6 +1184,33 @@ func (c *msgClient) Answer(ctx context.Context, in *MsgAnswer, opts ...grpc.Call
 	return out, nil
 }
 
+func (c *msgClient) Challenge(ctx context.Context, in *MsgChallenge, opts ...grpc.CallOption) (*MsgChallengeResponse, error) {
+	out := new(MsgChallengeResponse)
+	err := c.cc.Invoke(ctx, "/assay.audit.v1.Msg/Challenge", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *msgClient) OpenKeyed(ctx context.Context, in *MsgOpenKeyed, opts ...grpc.CallOption) (*MsgOpenKeyedResponse, error) {
+	out := new(MsgOpenKeyedResponse)
+	err := c.cc.Invoke(ctx, "/assay.audit.v1.Msg/OpenKeyed", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *msgClient) ReportKeyed(ctx context.Context, in *MsgReportKeyed, opts ...grpc.CallOption) (*MsgReportKeyedResponse, error) {
+	out := new(MsgReportKeyedResponse)
+	err := c.cc.Invoke(ctx, "/assay.audit.v1.Msg/ReportKeyed", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *msgClient) UpdateParams(ctx context.Context, in *MsgUpdateParams, opts ...grpc.CallOption) (*MsgUpdateParamsResponse, error) {
 	out := new(MsgUpdateParamsResponse)
 	err := c.cc.Invoke(ctx, "/assay.audit.v1.Msg/UpdateParams", in, out, opts...)
@@ -770,6 +1230,12 @@ type MsgServer interface {
 	Demand(context.Context, *MsgDemand) (*MsgDemandResponse, error)
 	// Answer opens all units of a demand. It costs no fee.
 	Answer(context.Context, *MsgAnswer) (*MsgAnswerResponse, error)
+	// Challenge draws which units of the others' verdicts the validator cross-checks. It costs no fee.
+	Challenge(context.Context, *MsgChallenge) (*MsgChallengeResponse, error)
+	// OpenKeyed opens challenged digests of the validator's own keyed tree. It costs no fee.
+	OpenKeyed(context.Context, *MsgOpenKeyed) (*MsgOpenKeyedResponse, error)
+	// ReportKeyed accuses an opened digest of a verdict's keyed tree. It costs no fee.
+	ReportKeyed(context.Context, *MsgReportKeyed) (*MsgReportKeyedResponse, error)
 	// UpdateParams replaces the parameters. Governance only.
 	UpdateParams(context.Context, *MsgUpdateParams) (*MsgUpdateParamsResponse, error)
 }
@@ -789,6 +1255,15 @@ func (*UnimplementedMsgServer) Demand(ctx context.Context, req *MsgDemand) (*Msg
 }
 func (*UnimplementedMsgServer) Answer(ctx context.Context, req *MsgAnswer) (*MsgAnswerResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method Answer not implemented")
+}
+func (*UnimplementedMsgServer) Challenge(ctx context.Context, req *MsgChallenge) (*MsgChallengeResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Challenge not implemented")
+}
+func (*UnimplementedMsgServer) OpenKeyed(ctx context.Context, req *MsgOpenKeyed) (*MsgOpenKeyedResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method OpenKeyed not implemented")
+}
+func (*UnimplementedMsgServer) ReportKeyed(ctx context.Context, req *MsgReportKeyed) (*MsgReportKeyedResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method ReportKeyed not implemented")
 }
 func (*UnimplementedMsgServer) UpdateParams(ctx context.Context, req *MsgUpdateParams) (*MsgUpdateParamsResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method UpdateParams not implemented")
@@ -870,6 +1345,60 @@ func _Msg_Answer_Handler(srv interface{}, ctx context.Context, dec func(interfac
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Msg_Challenge_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgChallenge)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).Challenge(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/assay.audit.v1.Msg/Challenge",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).Challenge(ctx, req.(*MsgChallenge))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Msg_OpenKeyed_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgOpenKeyed)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).OpenKeyed(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/assay.audit.v1.Msg/OpenKeyed",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).OpenKeyed(ctx, req.(*MsgOpenKeyed))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Msg_ReportKeyed_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgReportKeyed)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).ReportKeyed(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/assay.audit.v1.Msg/ReportKeyed",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).ReportKeyed(ctx, req.(*MsgReportKeyed))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Msg_UpdateParams_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(MsgUpdateParams)
 	if err := dec(in); err != nil {
@@ -908,6 +1437,18 @@ var _Msg_serviceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Answer",
 			Handler:    _Msg_Answer_Handler,
+		},
+		{
+			MethodName: "Challenge",
+			Handler:    _Msg_Challenge_Handler,
+		},
+		{
+			MethodName: "OpenKeyed",
+			Handler:    _Msg_OpenKeyed_Handler,
+		},
+		{
+			MethodName: "ReportKeyed",
+			Handler:    _Msg_ReportKeyed_Handler,
 		},
 		{
 			MethodName: "UpdateParams",
@@ -1265,6 +1806,284 @@ func (m *MsgAnswerResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+func (m *MsgChallenge) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgChallenge) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgChallenge) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.VrfProof) > 0 {
+		i -= len(m.VrfProof)
+		copy(dAtA[i:], m.VrfProof)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.VrfProof)))
+		i--
+		dAtA[i] = 0x22
+	}
+	if m.Round != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Round))
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.Epoch != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Epoch))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Validator) > 0 {
+		i -= len(m.Validator)
+		copy(dAtA[i:], m.Validator)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Validator)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgChallengeResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgChallengeResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgChallengeResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgOpenKeyed) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgOpenKeyed) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgOpenKeyed) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Openings) > 0 {
+		for iNdEx := len(m.Openings) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Openings[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintTx(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x22
+		}
+	}
+	if m.Round != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Round))
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.Epoch != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Epoch))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Validator) > 0 {
+		i -= len(m.Validator)
+		copy(dAtA[i:], m.Validator)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Validator)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *KeyedOpening) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *KeyedOpening) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *KeyedOpening) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Path) > 0 {
+		for iNdEx := len(m.Path) - 1; iNdEx >= 0; iNdEx-- {
+			i -= len(m.Path[iNdEx])
+			copy(dAtA[i:], m.Path[iNdEx])
+			i = encodeVarintTx(dAtA, i, uint64(len(m.Path[iNdEx])))
+			i--
+			dAtA[i] = 0x1a
+		}
+	}
+	if len(m.Digest) > 0 {
+		i -= len(m.Digest)
+		copy(dAtA[i:], m.Digest)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Digest)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if m.Position != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Position))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgOpenKeyedResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgOpenKeyedResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgOpenKeyedResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgReportKeyed) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgReportKeyed) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgReportKeyed) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Position != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Position))
+		i--
+		dAtA[i] = 0x28
+	}
+	if len(m.Validator) > 0 {
+		i -= len(m.Validator)
+		copy(dAtA[i:], m.Validator)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Validator)))
+		i--
+		dAtA[i] = 0x22
+	}
+	if m.Round != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Round))
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.Epoch != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Epoch))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Reporter) > 0 {
+		i -= len(m.Reporter)
+		copy(dAtA[i:], m.Reporter)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Reporter)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgReportKeyedResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgReportKeyedResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgReportKeyedResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Due != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Due))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Id) > 0 {
+		i -= len(m.Id)
+		copy(dAtA[i:], m.Id)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Id)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
 func (m *MsgUpdateParams) Marshal() (dAtA []byte, err error) {
 	size := m.Size()
 	dAtA = make([]byte, size)
@@ -1500,6 +2319,136 @@ func (m *MsgAnswerResponse) Size() (n int) {
 	}
 	var l int
 	_ = l
+	return n
+}
+
+func (m *MsgChallenge) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Validator)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.Epoch != 0 {
+		n += 1 + sovTx(uint64(m.Epoch))
+	}
+	if m.Round != 0 {
+		n += 1 + sovTx(uint64(m.Round))
+	}
+	l = len(m.VrfProof)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	return n
+}
+
+func (m *MsgChallengeResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	return n
+}
+
+func (m *MsgOpenKeyed) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Validator)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.Epoch != 0 {
+		n += 1 + sovTx(uint64(m.Epoch))
+	}
+	if m.Round != 0 {
+		n += 1 + sovTx(uint64(m.Round))
+	}
+	if len(m.Openings) > 0 {
+		for _, e := range m.Openings {
+			l = e.Size()
+			n += 1 + l + sovTx(uint64(l))
+		}
+	}
+	return n
+}
+
+func (m *KeyedOpening) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Position != 0 {
+		n += 1 + sovTx(uint64(m.Position))
+	}
+	l = len(m.Digest)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if len(m.Path) > 0 {
+		for _, b := range m.Path {
+			l = len(b)
+			n += 1 + l + sovTx(uint64(l))
+		}
+	}
+	return n
+}
+
+func (m *MsgOpenKeyedResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	return n
+}
+
+func (m *MsgReportKeyed) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Reporter)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.Epoch != 0 {
+		n += 1 + sovTx(uint64(m.Epoch))
+	}
+	if m.Round != 0 {
+		n += 1 + sovTx(uint64(m.Round))
+	}
+	l = len(m.Validator)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.Position != 0 {
+		n += 1 + sovTx(uint64(m.Position))
+	}
+	return n
+}
+
+func (m *MsgReportKeyedResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Id)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.Due != 0 {
+		n += 1 + sovTx(uint64(m.Due))
+	}
 	return n
 }
 
@@ -2621,6 +3570,823 @@ func (m *MsgAnswerResponse) Unmarshal(dAtA []byte) error {
 			return fmt.Errorf("proto: MsgAnswerResponse: illegal tag %d (wire type %d)", fieldNum, wire)
 		}
 		switch fieldNum {
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgChallenge) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgChallenge: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgChallenge: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Validator", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Validator = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Epoch", wireType)
+			}
+			m.Epoch = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Epoch |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Round", wireType)
+			}
+			m.Round = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Round |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field VrfProof", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.VrfProof = append(m.VrfProof[:0], dAtA[iNdEx:postIndex]...)
+			if m.VrfProof == nil {
+				m.VrfProof = []byte{}
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgChallengeResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgChallengeResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgChallengeResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgOpenKeyed) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgOpenKeyed: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgOpenKeyed: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Validator", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Validator = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Epoch", wireType)
+			}
+			m.Epoch = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Epoch |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Round", wireType)
+			}
+			m.Round = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Round |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Openings", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Openings = append(m.Openings, KeyedOpening{})
+			if err := m.Openings[len(m.Openings)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *KeyedOpening) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: KeyedOpening: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: KeyedOpening: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Position", wireType)
+			}
+			m.Position = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Position |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Digest", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Digest = append(m.Digest[:0], dAtA[iNdEx:postIndex]...)
+			if m.Digest == nil {
+				m.Digest = []byte{}
+			}
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Path", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Path = append(m.Path, make([]byte, postIndex-iNdEx))
+			copy(m.Path[len(m.Path)-1], dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgOpenKeyedResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgOpenKeyedResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgOpenKeyedResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgReportKeyed) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgReportKeyed: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgReportKeyed: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Reporter", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Reporter = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Epoch", wireType)
+			}
+			m.Epoch = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Epoch |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Round", wireType)
+			}
+			m.Round = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Round |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Validator", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Validator = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Position", wireType)
+			}
+			m.Position = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Position |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgReportKeyedResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgReportKeyedResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgReportKeyedResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Id", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Id = append(m.Id[:0], dAtA[iNdEx:postIndex]...)
+			if m.Id == nil {
+				m.Id = []byte{}
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Due", wireType)
+			}
+			m.Due = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Due |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := skipTx(dAtA[iNdEx:])

@@ -63,6 +63,9 @@ func (k Keeper) Redraw(ctx context.Context, draws []types.Draw) error {
 		if err != nil {
 			return err
 		}
+		if c.DrawRound != 0 {
+			c.Earlier = append(c.Earlier, types.PastDraw{Round: c.DrawRound, Units: c.Draw})
+		}
 		c.Draw, c.DrawRound = min(d.Units, c.Count), e.Round
 		if err := k.setClaim(ctx, d.Miner, c); err != nil {
 			return err
@@ -150,6 +153,22 @@ func (k Keeper) Expel(ctx context.Context, operator sdk.AccAddress) error {
 	k.emit(ctx, "claim_void", e.Number, sdk.NewAttribute("miner", c.Miner),
 		sdk.NewAttribute("reason", c.Status.ShortName()))
 	return k.setClaim(ctx, operator, c)
+}
+
+// Reserve moves coins of another module into the reserve, which later epochs release.
+func (k Keeper) Reserve(ctx context.Context, from string, amount math.Int) error {
+	if !amount.IsPositive() {
+		return nil
+	}
+	chain, err := k.chain.Get(ctx)
+	if err != nil {
+		return err
+	}
+	if err := k.bank.SendCoinsFromModuleToModule(ctx, from, types.ModuleName, coins(amount)); err != nil {
+		return err
+	}
+	chain.Reserve = chain.Reserve.Add(amount)
+	return k.chain.Set(ctx, chain)
 }
 
 // audited returns the running epoch if its claims are fixed and not yet paid.

@@ -233,7 +233,7 @@ func TestFeesAndAbsence(t *testing.T) {
 	w.claim(1, 400) // a validator that does not
 	w.claim(2, 200) // no validator
 	w.settle(types.AuditResult{Auditors: []types.Auditor{
-		{Validator: chaintest.Address(0), Weight: 30}, {Validator: chaintest.Address(1)}, {Validator: chaintest.Address(3), Weight: 60}}})
+		{Validator: chaintest.Address(0), Weight: 30}, {Validator: chaintest.Address(1), Absent: true}, {Validator: chaintest.Address(3), Weight: 60}}})
 	s := w.settlement()
 	part := s.Settlement.Emission.MulRaw(4).QuoRaw(10)
 	fees := int64(3 * 1_000_000_007)

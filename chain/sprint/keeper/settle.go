@@ -32,7 +32,7 @@ func (k Keeper) beginSettlement(ctx context.Context, e types.Epoch, r types.Audi
 		if err != nil {
 			return err
 		}
-		s.Auditors = append(s.Auditors, types.AuditPay{Validator: validator, Weight: a.Weight, Amount: zero})
+		s.Auditors = append(s.Auditors, types.AuditPay{Validator: validator, Weight: a.Weight, Absent: a.Absent, Amount: zero})
 	}
 	if emission.IsPositive() {
 		if err := k.bank.MintCoins(ctx, types.ModuleName, coins(emission)); err != nil {
@@ -64,7 +64,7 @@ func (k Keeper) settlePage(ctx context.Context, e types.Epoch) error {
 	}
 	absent := make(map[string]bool, len(s.Auditors)) // looked up only, never iterated
 	for _, a := range s.Auditors {
-		absent[a.Validator] = a.Weight == 0
+		absent[a.Validator] = a.Absent
 	}
 	type entry struct {
 		miner sdk.AccAddress

@@ -40,6 +40,7 @@ type Bank interface {
 	MintCoins(ctx context.Context, module string, amount sdk.Coins) error
 	BurnCoins(ctx context.Context, module string, amount sdk.Coins) error
 	SendCoinsFromModuleToAccount(ctx context.Context, module string, to sdk.AccAddress, amount sdk.Coins) error
+	SendCoinsFromModuleToModule(ctx context.Context, from, to string, amount sdk.Coins) error
 	GetBalance(ctx context.Context, addr sdk.AccAddress, denom string) sdk.Coin
 	GetSupply(ctx context.Context, denom string) sdk.Coin
 }
@@ -55,10 +56,12 @@ type Draw struct {
 	Units uint64
 }
 
-// Auditor is a validator of the epoch and its weight in what the fees pay; 0 for an absent one.
+// Auditor is a validator of the epoch and its weight in what the fees pay. Who is absent loses a
+// part of its own reward.
 type Auditor struct {
 	Validator sdk.AccAddress
 	Weight    uint64
+	Absent    bool
 }
 
 // AuditResult is what the audit hands over for the settlement.

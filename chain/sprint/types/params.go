@@ -142,12 +142,20 @@ func (e Epoch) AcceptsClaims(height int64) bool {
 
 // DrawOf returns how many units the running round of the audit draws of one of the epoch's claims,
 // by all validators together.
-func (e Epoch) DrawOf(c Claim) uint64 {
-	if e.Round == 0 {
+func (e Epoch) DrawOf(c Claim) uint64 { return e.DrawIn(c, e.Round) }
+
+// DrawIn is DrawOf for any round up to the running one.
+func (e Epoch) DrawIn(c Claim, round uint32) uint64 {
+	if round == 0 {
 		return uint64(sample.Total(c.Count, e.Params.SampleMin, e.Params.SampleMax))
 	}
-	if c.DrawRound == e.Round {
+	if c.DrawRound == round {
 		return c.Draw
+	}
+	for _, d := range c.Earlier {
+		if d.Round == round {
+			return d.Units
+		}
 	}
 	return 0
 }
