@@ -7,7 +7,7 @@ export GOFLAGS CGO_CFLAGS
 
 BIN     := build/assay
 # ./... skips testdata, so its Go packages are named.
-TESTDATA_PKGS := ./testdata/imports ./testdata/ledger ./testdata/bench
+TESTDATA_PKGS := ./testdata/imports ./testdata/ledger ./testdata/bench/...
 PKGS    := ./... $(TESTDATA_PKGS)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
@@ -57,6 +57,7 @@ modules:
 
 bench:
 	$(GO) run ./testdata/bench
+	$(GO) run ./testdata/bench/fleet
 
 clean:
 	rm -rf build

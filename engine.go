@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 
 	"github.com/assaynet/assay/hostgpu/cpudev"
 	"github.com/assaynet/assay/hostgpu/device"
@@ -19,9 +20,16 @@ type engine struct {
 	rt     *sandbox.Runtime
 	wasm   device.Device
 	native device.Device
-	// checker re-executes on the reference device.
+	// checker decides on the reference device, one instance at a time.
 	checker *recheck.Checker
+	// auditing re-executes samples on reference devices of its own, one a
+	// core, so that an audit's instances never take memory from a decision.
+	auditing     *recheck.Checker
+	auditDevices []device.Device
 }
+
+// auditCores is how many claims an auditor re-executes at once.
+func auditCores() int { return min(runtime.GOMAXPROCS(0), 8) }
 
 func newEngine(cacheDir string) (*engine, error) {
 	return newEngineOn(cacheDir, func() (device.Device, error) { return cpudev.New(cpudev.Config{}) })
@@ -40,17 +48,27 @@ func newEngineOn(cacheDir string, open func() (device.Device, error)) (*engine, 
 	if e.native, err = open(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the device that mines: %w", err), e.Close())
 	}
-	e.checker = recheck.New(recheck.Config{Runtime: rt, Device: e.wasm, Idle: 16})
+	e.checker = recheck.New(recheck.Config{Runtime: rt, Device: e.wasm, Idle: 4})
+	for range auditCores() {
+		dev, err := wasmdev.New(wasmdev.Config{Sandbox: rt})
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("open the auditor's device: %w", err), e.Close())
+		}
+		e.auditDevices = append(e.auditDevices, dev)
+	}
+	e.auditing = recheck.New(recheck.Config{Runtime: rt, Device: e.auditDevices[0], More: e.auditDevices[1:], Idle: 4 * auditCores()})
 	return e, nil
 }
 
 // Close ends everything; nothing may be running.
 func (e *engine) Close() error {
 	var errs []error
-	if e.checker != nil {
-		errs = append(errs, e.checker.Close())
+	for _, c := range []*recheck.Checker{e.checker, e.auditing} {
+		if c != nil {
+			errs = append(errs, c.Close())
+		}
 	}
-	for _, d := range []device.Device{e.native, e.wasm} {
+	for _, d := range append(e.auditDevices, e.native, e.wasm) {
 		if d != nil {
 			errs = append(errs, d.Close())
 		}

@@ -101,7 +101,7 @@ func startParticipant(ctx context.Context, cfg participantConfig) (_ *participan
 	}
 	auditing := auditor.Config{
 		Chain: auditorLink{p.link}, Key: cfg.Keys.VRF, Address: p.link.acct.Bytes(),
-		Checker: cfg.Engine.checker, Dir: filepath.Join(cfg.Home, "auditor"),
+		Checker: cfg.Engine.auditing, Confirm: cfg.Engine.checker, Checkers: auditCores(), Dir: filepath.Join(cfg.Home, "auditor"),
 	}
 	if cfg.Audit != nil {
 		auditing.Observer = auditor.ObserverFunc(cfg.Audit)

@@ -16,7 +16,11 @@ import (
 // Config of a Checker.
 type Config struct {
 	Runtime *sandbox.Runtime
-	Device  device.Device
+	// Device runs what is re-executed. More are further ones of the same
+	// kind: an instance is set up on the one that has the fewest. A reference
+	// device runs on one core, so a checker that uses several has one a core.
+	Device device.Device
+	More   []device.Device
 	// Idle bounds the set-up instances kept between calls; each holds its
 	// weights on the device. 0: 4.
 	Idle int
@@ -33,6 +37,7 @@ type Checker struct {
 	mu     sync.Mutex
 	idle   map[[32]byte][]*list.Element
 	recent *list.List        // of *slot, the most recently used in front
+	busy   []int             // instances set up on each device, idle ones too
 	held   []*sandbox.Module // the most recently used last
 	closed bool
 }
@@ -40,9 +45,10 @@ type Checker struct {
 type slot struct {
 	key     [32]byte
 	session *Session
+	device  int // index into devices
 }
 
-// New makes a Checker. Runtime and Device stay the caller's.
+// New makes a Checker. Runtime and devices stay the caller's.
 func New(cfg Config) *Checker {
 	if cfg.Idle <= 0 {
 		cfg.Idle = 4
@@ -50,7 +56,7 @@ func New(cfg Config) *Checker {
 	if cfg.Modules <= 0 {
 		cfg.Modules = 4
 	}
-	return &Checker{cfg: cfg, idle: map[[32]byte][]*list.Element{}, recent: list.New()}
+	return &Checker{cfg: cfg, idle: map[[32]byte][]*list.Element{}, recent: list.New(), busy: make([]int, 1+len(cfg.More))}
 }
 
 // Unit is the definition: the digest of one unit from a fresh instance. It
@@ -68,8 +74,8 @@ func (c *Checker) fresh(ctx context.Context, w Work, index uint64, key *[32]byte
 	if err != nil {
 		return sandbox.Unit{}, err
 	}
-	units, err := s.Units(ctx, []uint64{index}, key)
-	if err = errors.Join(err, s.Close()); err != nil {
+	units, err := s.session.Units(ctx, []uint64{index}, key)
+	if err = errors.Join(err, c.end(s)); err != nil {
 		return sandbox.Unit{}, err
 	}
 	return units[0], nil
@@ -85,11 +91,11 @@ func (c *Checker) Units(ctx context.Context, w Work, indexes []uint64, key *[32]
 		return nil, err
 	}
 	if err := s.session.SetIdentity(w.Identity); err != nil {
-		return nil, errors.Join(err, s.session.Close())
+		return nil, errors.Join(err, c.end(s))
 	}
 	units, err := s.session.Units(ctx, indexes, key)
 	if err != nil {
-		return nil, errors.Join(err, s.session.Close())
+		return nil, errors.Join(err, c.end(s))
 	}
 	return units, c.give(s)
 }
@@ -119,19 +125,46 @@ func (c *Checker) take(ctx context.Context, w Work) (*slot, error) {
 		return s, nil
 	}
 	c.mu.Unlock()
-	session, err := c.open(ctx, w)
-	if err != nil {
-		return nil, err
-	}
-	return &slot{key, session}, nil
+	return c.open(ctx, w)
 }
 
-// open sets up an instance and keeps its module compiled.
-func (c *Checker) open(ctx context.Context, w Work) (*Session, error) {
+// open sets up an instance on the least busy device and keeps its module
+// compiled.
+func (c *Checker) open(ctx context.Context, w Work) (*slot, error) {
 	if err := c.hold(w.ModuleHash, w.Wasm); err != nil {
 		return nil, err
 	}
-	return Open(ctx, c.cfg.Runtime, c.cfg.Device, w)
+	c.mu.Lock()
+	least := 0
+	for i, n := range c.busy {
+		if n < c.busy[least] {
+			least = i
+		}
+	}
+	c.busy[least]++
+	c.mu.Unlock()
+	dev := c.cfg.Device
+	if least > 0 {
+		dev = c.cfg.More[least-1]
+	}
+	session, err := Open(ctx, c.cfg.Runtime, dev, w)
+	if err != nil {
+		c.leave(least)
+		return nil, err
+	}
+	return &slot{w.key(), session, least}, nil
+}
+
+// end closes an instance.
+func (c *Checker) end(s *slot) error {
+	c.leave(s.device)
+	return s.session.Close()
+}
+
+func (c *Checker) leave(i int) {
+	c.mu.Lock()
+	c.busy[i]--
+	c.mu.Unlock()
 }
 
 // hold admits a module, or marks it as used again, and lets go of the least
@@ -195,7 +228,7 @@ func (c *Checker) give(s *slot) error {
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()
-		return s.session.Close()
+		return c.end(s)
 	}
 	c.idle[s.key] = append(c.idle[s.key], c.recent.PushFront(s))
 	var old *slot
@@ -204,7 +237,7 @@ func (c *Checker) give(s *slot) error {
 	}
 	c.mu.Unlock()
 	if old != nil {
-		return old.session.Close()
+		return c.end(old)
 	}
 	return nil
 }
@@ -225,7 +258,7 @@ func (c *Checker) Close() error {
 	}
 	var errs []error
 	for _, s := range all {
-		errs = append(errs, s.session.Close())
+		errs = append(errs, c.end(s))
 	}
 	return errors.Join(errs...)
 }

@@ -167,6 +167,37 @@ func TestClaimantsShareSetup(t *testing.T) {
 	}
 }
 
+// Instances are spread over the devices, and each device's count returns.
+func TestSpreadsOverDevices(t *testing.T) {
+	rt := newRuntime(t)
+	devs := []device.Device{cpu(t), cpu(t), cpu(t)}
+	c := New(Config{Runtime: rt, Device: devs[0], More: devs[1:], Idle: 6})
+	for seed := range byte(6) { // kept instances of works that share none
+		w := workOf(t, catalog.TransformerPow, 1)
+		w.Seed[0] = seed
+		if _, err := c.Units(t.Context(), w, []uint64{0}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !slices.Equal(c.busy, []int{2, 2, 2}) {
+		t.Errorf("six instances spread as %v", c.busy)
+	}
+	bad := workOf(t, catalog.TransformerPow, 1)
+	bad.GasSetup = 1000
+	if _, err := c.Units(t.Context(), bad, []uint64{0}, nil); err == nil {
+		t.Error("no error without gas")
+	}
+	if _, err := c.Unit(t.Context(), workOf(t, catalog.TransformerPow, 2), 3); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(c.busy, []int{0, 0, 0}) {
+		t.Errorf("left on the devices: %v", c.busy)
+	}
+}
+
 // The cache is bounded, its instances are reused, and all are freed.
 func TestCache(t *testing.T) {
 	rt, dev := newRuntime(t), cpu(t)
