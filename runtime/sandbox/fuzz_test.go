@@ -7,14 +7,28 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/assaynet/assay/hostgpu/device"
 	"github.com/assaynet/assay/runtime/abi"
 	"github.com/assaynet/assay/runtime/meter"
 )
 
-// FuzzEngines: whatever bytes are admitted give the same start, outcome, gas
-// and memory on both engines, and whatever is not admitted is the module's
-// fault.
+// fuzzed is all that a caller sees of a module's life.
+type fuzzed struct {
+	Admit, Start bool
+	Outs         []Outcome // of the start if it trapped, else of each call
+	Units        []Unit
+	Memory       []byte
+}
+
+// FuzzEngines: whatever bytes are admitted give the same start, outcomes, gas,
+// digests and memory on both engines, fresh and from a snapshot; whatever is
+// not admitted is the module's fault, and Check says the same as Admit.
 func FuzzEngines(f *testing.F) {
+	tensors := []wasmImport(nil)
+	tensors = append(tensors, tensorImports...)
+	tensors = append(tensors, imp("record", "record_bytes", "unit_index")...)
+	handles := cat(alloc(device.S8, 2, 4), alloc(device.S32, 2, 2), handle(0, 1), i64c(0), i32c(0), i32c(8), call(fWrite),
+		handle(1, 1), handle(0, 1), handle(0, 1), call(fGemm))
 	for _, wasm := range [][]byte{
 		inferGuest(nil, nil),
 		inferGuest(imp("log", "abort"), cat(i32c(0), i32c(9), call(0), i32c(3), call(1))),
@@ -27,71 +41,103 @@ func FuzzEngines(f *testing.F) {
 			abiFunc, {Export: abi.ExportInfer, Body: cat(i32c(1), i32c(0), i32c(2), 0xFC, 8, 1, 0, i32c(1), 0x11, 1, 0)},
 			{Export: abi.ExportInitialize, Body: cat(i32c(8), i32c(1), 0x36, 2, 0)},
 		}}.encode(),
+		wasmMod{Imports: tensors, Min: 1, Max: 2, Data: []byte("\x01\x02\x80\xff\x05\x06\x07\x08"), Funcs: []wasmFunc{
+			abiFunc, {Export: abi.ExportPowSetup, Body: handles},
+			{Export: abi.ExportPowUnits, Params: []byte{i32}, Body: cat(
+				i32c(0), handle(1, 1), call(9), i32c(1), i32c(0), i32c(8), call(10), i32c(1), call(11), 0x1A)},
+		}}.encode(),
 	} {
 		f.Add(wasm, []byte("request"))
 	}
-	engines := engines(f)
-	f.Fuzz(func(t *testing.T, wasm, request []byte) {
-		type result struct {
-			Admit, Start, Host bool
-			StartOut, Out      Outcome
-			Memory             []byte
+	// Small bounds, so that no input takes long.
+	limits := meter.DefaultLimits()
+	limits.MemoryPages, limits.TableElements, limits.TableSize = 16, 1000, 1000
+	var engines []engine
+	for _, interp := range []bool{false, true} {
+		rt, err := New(Config{Interpreter: interp, Limits: &limits})
+		if err != nil {
+			f.Fatal(err)
 		}
-		var first result
+		f.Cleanup(func() { rt.Close() })
+		rt.initGas = 1 << 20
+		engines = append(engines, engine{map[bool]string{false: "compiler", true: "interpreter"}[interp], rt})
+	}
+	dev := testDevices(f)[0]
+	f.Fuzz(func(t *testing.T, wasm, request []byte) {
+		var first fuzzed
+		info, checked := Check(wasm, &limits, nil)
 		for i, e := range engines {
-			var r result
 			m, err := e.rt.Admit(wasm)
+			if (err == nil) != (checked == nil) || err != nil && err.Error() != checked.Error() {
+				t.Fatalf("%s: Admit says %v, Check %v", e.name, err, checked)
+			}
 			if err != nil {
-				var invalid *meter.InvalidModuleError
-				var limit *meter.LimitError
-				if !errors.As(err, &invalid) && !errors.As(err, &limit) {
+				if !modulesFault(err) {
 					t.Fatalf("%s: admit: %v", e.name, err)
 				}
-			} else {
-				r.Admit = true
-				for range 2 { // fresh, then from a snapshot
-					r.Start, r.Host, r.StartOut, r.Out, r.Memory = runFuzz(t, m, request)
+				continue
+			}
+			if m.Hash() != info.Hash {
+				t.Fatal("Admit and Check name different hashes")
+			}
+			for j := range 2 { // fresh, then from a snapshot
+				r := runFuzz(t, m, Job{Gas: 100_000, GasUnit: 50_000, Request: request, Params: request, Device: dev, TensorBytes: 1 << 16})
+				if i == 0 && j == 0 {
+					first = r
+				} else if !reflect.DeepEqual(r, first) {
+					t.Fatalf("%s, instance %d differs:\n%+v\n%+v", e.name, j, first, r)
 				}
-				m.Close()
 			}
-			r.StartOut.Detail, r.Out.Detail = "", ""
-			if i == 0 {
-				first = r
-			} else if !reflect.DeepEqual(r, first) {
-				t.Fatalf("engines differ:\n%+v\n%+v", first, r)
-			}
+			m.Close()
 		}
 	})
 }
 
-func runFuzz(t *testing.T, m *Module, request []byte) (start, host bool, startOut, out Outcome, mem []byte) {
-	in, err := m.Start(context.Background(), Job{Gas: 100_000, Request: request})
+// modulesFault tells the module's failures from the host's.
+func modulesFault(err error) bool {
+	var invalid *meter.InvalidModuleError
+	var limit *meter.LimitError
+	var trap *TrapError
+	return errors.As(err, &invalid) || errors.As(err, &limit) || errors.As(err, &trap)
+}
+
+func runFuzz(t *testing.T, m *Module, job Job) (r fuzzed) {
+	ctx := context.Background()
+	r.Admit = true
+	in, err := m.Start(ctx, job)
 	if err != nil {
-		var trap *TrapError
-		var invalid *meter.InvalidModuleError
-		switch {
-		case errors.As(err, &trap):
-			startOut = trap.Outcome
-		case errors.As(err, &invalid):
-		default:
+		if !modulesFault(err) {
 			t.Fatalf("start: %v", err)
 		}
-		return
-	}
-	defer in.Close()
-	start = true
-	out, err = in.Infer(context.Background())
-	if err != nil {
-		// Only a call that this job cannot serve.
-		if !errors.Is(err, ErrNoExport) && !errors.Is(err, ErrNoDevice) {
-			t.Fatalf("infer: %v", err)
+		var trap *TrapError
+		if errors.As(err, &trap) {
+			r.Outs = append(r.Outs, trap.Outcome)
 		}
-		host = true
+	} else {
+		defer in.Close()
+		r.Start = true
+		for _, step := range []func() (Outcome, error){
+			func() (Outcome, error) { return in.Infer(ctx) },
+			func() (Outcome, error) { return in.PowSetup(ctx) },
+			func() (out Outcome, err error) {
+				r.Units, out, err = in.PowUnits(ctx, []uint64{3, 1 << 40}, &[32]byte{1})
+				return out, err
+			},
+		} {
+			out, err := step()
+			if err != nil && !errors.Is(err, ErrNoExport) && !errors.Is(err, ErrStopped) {
+				t.Fatalf("call: %v", err)
+			}
+			r.Outs = append(r.Outs, out)
+		}
+		if in.res != nil {
+			r.Memory = bytes.Clone(in.res.space.addr[:in.res.size])
+		}
 	}
-	if in.res != nil {
-		mem = bytes.Clone(in.res.space.addr[:in.res.size])
+	for i := range r.Outs {
+		r.Outs[i].Detail = "" // the engine's own words
 	}
-	return
+	return r
 }
 
 // FuzzArtifact: a damaged artifact is never used and never panics, and what a

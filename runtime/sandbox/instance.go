@@ -209,7 +209,7 @@ func (in *Instance) initialise(ctx context.Context) error {
 	if in.res != nil {
 		in.mod.prepared.writeData(in.res.space.addr[:in.res.size])
 	}
-	budget := int64(InitGas)
+	budget := in.mod.rt.initGas
 	for _, name := range []string{abi.ExportStart, abi.ExportInitialize, abi.ExportABI} {
 		out, err := in.call(ctx, phaseInit, name, budget)
 		if errors.Is(err, ErrNoExport) && name != abi.ExportABI {
@@ -223,7 +223,7 @@ func (in *Instance) initialise(ctx context.Context) error {
 		}
 		budget -= out.GasUsed
 	}
-	in.initGas = InitGas - budget
+	in.initGas = in.mod.rt.initGas - budget
 	if v := uint32(in.stack[0]); v != abi.Version {
 		return &meter.InvalidModuleError{Rule: "abi", Err: fmt.Errorf("%w: module %d, host %d", ErrABI, v, abi.Version)}
 	}

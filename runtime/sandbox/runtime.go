@@ -47,14 +47,15 @@ type Config struct {
 // Runtime admits, compiles and instantiates modules. It is safe for
 // concurrent use.
 type Runtime struct {
-	cfg    Config
-	wz     wazero.Runtime
-	wzc    wazero.CompilationCache // nil without a cache
-	comp   compiler
-	meter  meter.Config
-	traps  *engineTraps
-	budget budget
-	gate   gate
+	cfg     Config
+	wz      wazero.Runtime
+	wzc     wazero.CompilationCache // nil without a cache
+	comp    compiler
+	meter   meter.Config
+	traps   *engineTraps
+	budget  budget
+	gate    gate
+	initGas int64 // InitGas; less in tests
 
 	mu      sync.Mutex
 	closed  bool
@@ -76,7 +77,7 @@ func open(cfg Config) (_ *Runtime, err error) {
 		rc = wazero.NewRuntimeConfigInterpreter()
 	}
 	rc = rc.WithCoreFeatures(api.CoreFeaturesV2).WithDebugInfoEnabled(false)
-	r := &Runtime{cfg: cfg, modules: map[[32]byte]*Module{}}
+	r := &Runtime{cfg: cfg, initGas: InitGas, modules: map[[32]byte]*Module{}}
 	r.gate.idle = make(chan struct{})
 	r.meter = meterConfig(cfg.Limits, cfg.Costs)
 	r.budget.limit = cfg.MemoryBudget
