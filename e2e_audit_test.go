@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
+	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
 
 	audittypes "github.com/assaynet/assay/chain/audit/types"
 	sprinttypes "github.com/assaynet/assay/chain/sprint/types"
@@ -274,6 +275,8 @@ func testReports(ctx context.Context, t *testing.T, n *testNet) {
 	critic := n.newcomer(t, "critic")
 	n.register(ctx, t, critic, "")
 	outsider := n.coins(t, accuserAccount)
+	// Who has no seat pays a deposit for a report.
+	outsider.accepted(ctx, t, attempt{name: "coins for the critic", msgs: msgs(banktypes.NewMsgSend(outsider.addr, critic.addr, gnkCoins(1)))})
 	e, info, proof := n.round(ctx, t)
 	d := n.draw(ctx, t, 1, e, info, proof)
 	client := openings.NewClient(openings.ClientConfig{})
@@ -320,7 +323,7 @@ func testReports(ctx context.Context, t *testing.T, n *testNet) {
 		attempt{name: "draw of one without a seat", lane: true, msgs: msgs(report(good, func(m *audittypes.MsgReport) { m.VrfProof = proof[:] })),
 			want: audittypes.ErrNoSeat, says: []string{"carries no proof"}},
 		attempt{name: "one unit twice", lane: true, msgs: msgs(report(good, same), report(good, same)),
-			want: audittypes.ErrDuplicateReport, says: []string{fmt.Sprintf("unit %d", index)}},
+			want: audittypes.ErrPendingReports, says: []string{"at most 1", "try again when one is decided"}},
 	)
 	outsider.refused(ctx, t, probe,
 		attempt{name: "report of a stranger", lane: true, msgs: msgs(report(good, func(m *audittypes.MsgReport) { m.Reporter = outsider.address })),

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	errorsmod "cosmossdk.io/errors"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -126,10 +127,21 @@ func addressBytes(s string) ([]byte, error) {
 func (l *link) send(ctx context.Context, refused error, msgs ...sdk.Msg) error {
 	_, err := l.acct.Send(ctx, client.SendOptions{Lane: true}, msgs...)
 	var tx *client.TxError
-	if errors.As(err, &tx) && !tx.Transient() {
+	if errors.As(err, &tx) && !tx.Transient() && !roomLater(tx) {
 		return fmt.Errorf("%w: %w", refused, err)
 	}
 	return err
+}
+
+// roomLater says whether the chain has no room for a report now, but will have: evidence that was
+// dropped then would be lost.
+func roomLater(e *client.TxError) bool {
+	for _, full := range []*errorsmod.Error{audittypes.ErrQueueFull, audittypes.ErrPendingReports} {
+		if e.Codespace == full.Codespace() && e.Code == full.ABCICode() {
+			return true
+		}
+	}
+	return false
 }
 
 // bech32Prefix of account addresses.

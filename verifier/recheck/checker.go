@@ -69,6 +69,13 @@ func (c *Checker) Unit(ctx context.Context, w Work, index uint64) (commit.Digest
 	return u.Digest, err
 }
 
+// KeyedUnit is the keyed digest of one unit from a fresh instance: what decides
+// about a validator that says it computed the unit under its key. Errors as Unit.
+func (c *Checker) KeyedUnit(ctx context.Context, w Work, index uint64, key [32]byte) (commit.Digest, error) {
+	u, err := c.fresh(ctx, w, index, &key)
+	return u.Keyed, err
+}
+
 func (c *Checker) fresh(ctx context.Context, w Work, index uint64, key *[32]byte) (sandbox.Unit, error) {
 	s, err := c.open(ctx, w)
 	if err != nil {
