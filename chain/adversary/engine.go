@@ -150,7 +150,13 @@ func (e *engine) Wait(id [32]byte) ([32]byte, uint8) {
 	}
 	w := e.work
 	w.Seed, w.Identity = j.Seed, j.Identity
-	digest, err := e.checker.Unit(e.ctx, w, j.Index)
+	var digest commit.Digest
+	var err error
+	if j.Key == nil {
+		digest, err = e.checker.Unit(e.ctx, w, j.Index)
+	} else {
+		digest, err = e.checker.KeyedUnit(e.ctx, w, j.Index, *j.Key)
+	}
 	var trap *recheck.TrapError
 	switch {
 	case errors.As(err, &trap):

@@ -26,6 +26,10 @@ type inspection struct {
 	tasks   []*task
 	voted   bool
 	fetched bool
+
+	tree      *commit.KeyedTree // what the verdict's keyed root stands for; nil if it stands for nothing
+	cross     audittypes.CrossStage
+	challenge sample.Proof
 }
 
 // task is one claim and what the validator drew of it.
@@ -88,6 +92,9 @@ func (p *Player) inspect(e sprinttypes.Epoch) error {
 	}
 	if due := r.end - 3; !r.voted && e.Phase == sprinttypes.PHASE_AUDIT && (settled || w.ctx.BlockHeight() >= due) {
 		r.voted = p.vote(e)
+	}
+	if e.Phase == sprinttypes.PHASE_ADJUDICATE {
+		return p.crossCheck(e)
 	}
 	return nil
 }
@@ -254,9 +261,10 @@ func (p *Player) vote(e sprinttypes.Epoch) bool {
 	if !p.Strategy.Verdict(p, b) {
 		return false
 	}
-	root := commit.KeyedRoot(b.Keyed)
+	r.tree = commit.NewKeyedTree(b.Keyed)
+	root := r.tree.Root()
 	if b.Root != nil {
-		root = *b.Root
+		r.tree, root = nil, *b.Root
 	}
 	msg := &audittypes.MsgVerdict{Validator: p.name, Epoch: e.Number, Round: r.number, VrfProof: r.proof[:],
 		Bitmap: b.Bitmap, KeyedRoot: root[:]}

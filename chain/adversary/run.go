@@ -28,11 +28,11 @@ type Plan struct {
 
 // outcome of one replicate, per epoch and for all members of the adversary together.
 type outcome struct {
-	income float64 // ngnk
-	work   float64 // units computed, checked and bought
-	others float64 // income of the others, ngnk
-	void   float64 // part of the members' epochs whose claim was void
-	jailed float64 // part of the members' epochs
+	income float64   // ngnk
+	work   float64   // units computed, checked and bought
+	curve  []float64 // income of the others up to each epoch that was simulated, ngnk
+	void   float64   // part of the members' epochs whose claim was void
+	jailed float64   // part of the members' epochs
 	// Of those who are honest, in all epochs.
 	harmed, punished int
 	refusals         map[string]int
@@ -63,20 +63,41 @@ type Row struct {
 	scenario Scenario
 }
 
-// simulate runs one replicate.
+// simulate runs one replicate. It stops once every member of the adversary is barred for the rest:
+// from there on nobody of it has a claim, a seat or a block, and what it holds does not change
+// (TestTheBarredEarnNothing).
 func simulate(ctx context.Context, lab *Lab, s Scenario, salt uint64, epochs int) (out outcome, err error) {
 	w, err := NewWorld(ctx, lab, s.module, salt, s.members(lab))
 	if err != nil {
 		return out, err
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
-	for range epochs {
+	left := epochs
+	for over := false; left > 0 && !over; left-- {
 		if err := ctx.Err(); err != nil {
 			return out, err
 		}
 		if err := w.Epoch(); err != nil {
 			return out, fmt.Errorf("%s, seed %d: %w", s.Name, salt, err)
 		}
+		others := 0.0
+		over = true
+		for i, p := range w.players {
+			if i >= len(w.players)-s.count {
+				barred, err := p.barredFor(left)
+				if err != nil {
+					return out, err
+				}
+				over = over && barred
+				continue
+			}
+			income, err := p.income()
+			if err != nil {
+				return out, err
+			}
+			others += income
+		}
+		out.curve = append(out.curve, others)
 	}
 	n := float64(epochs)
 	for i, p := range w.players {
@@ -89,9 +110,7 @@ func simulate(ctx context.Context, lab *Lab, s Scenario, salt uint64, epochs int
 			out.income += income / n
 			out.work += (p.mined + p.audited + p.bought) / n
 			out.void += float64(p.void) / n / float64(s.count)
-			out.jailed += float64(p.jailed) / n / float64(s.count)
-		} else {
-			out.others += income / n
+			out.jailed += float64(p.jailed+left) / n / float64(s.count)
 		}
 		if _, honest := p.Strategy.(Honest); honest || flips {
 			out.harmed += p.void
@@ -191,7 +210,7 @@ func row(plan Plan, s Scenario, honest outcome, got []outcome) Row {
 		mean.work += o.work / n
 		r.Void += 100 * o.void / n
 		r.Jailed += 100 * o.jailed / n
-		r.Others += 100 * (o.others/honest.others - 1) / n
+		r.Others += 100 * (o.curve[len(o.curve)-1]/honest.curve[len(o.curve)-1] - 1) / n
 		r.HonestVoid += o.harmed
 		r.HonestPunished += o.punished
 	}

@@ -119,6 +119,7 @@ func Scenarios() []Scenario {
 		one("lazy validator: ok blindly", func() Strategy { return Lazy{} }),
 		one("lazy validator: vouches for nothing", func() Strategy { return Abstainer{} }),
 		one("lazy validator: copies a verdict", func() Strategy { return VoteCopier{} }),
+		one("lazy validator: invents digests", func() Strategy { return Inventor{} }),
 		one("validator that buys its digests", func() Strategy { return Buyer{} }),
 		one("lying validator", func() Strategy { return &Liar{} }),
 		silent("silent coalition under a third", 2, 7),

@@ -19,8 +19,9 @@ type Strategy interface {
 	// Audits says whether p re-executes what it draws of a claimant's units. If not it knows
 	// nothing of them and reports nothing.
 	Audits(p, claimant *Player) bool
-	// Accuses says whether p reports false units of a claimant and demands missing ones.
-	Accuses(p, claimant *Player) bool
+	// Accuses says whether p reports false units of another, demands missing ones, and reports wrong
+	// digests of its verdicts.
+	Accuses(p, other *Player) bool
 	// Verdict completes the verdict that the inspection came to; false sends none in this block.
 	Verdict(p *Player, v *Ballot) bool
 	// Select returns the waiting messages that p as proposer puts into its block, in order.
@@ -49,10 +50,12 @@ const (
 	KindReport
 	KindDemand
 	KindAnswer
+	KindChallenge
+	KindOpenKeyed
 )
 
 func (k Kind) String() string {
-	return [...]string{"commit", "verdict", "report", "demand", "answer"}[k]
+	return [...]string{"commit", "verdict", "report", "demand", "answer", "challenge", "open keyed"}[k]
 }
 
 // Message waits for a proposer. Target is who it speaks against, nil for none.

@@ -30,7 +30,7 @@ type Abstainer struct{ Lazy }
 
 // Verdict implements Strategy.
 func (Abstainer) Verdict(_ *Player, v *Ballot) bool {
-	v.Bitmap = commit.NewBitmap(v.Claims)
+	v.Bitmap, v.Keyed = commit.NewBitmap(v.Claims), nil
 	return true
 }
 
@@ -51,6 +51,21 @@ func (VoteCopier) Verdict(p *Player, v *Ballot) bool {
 		}
 	}
 	return false
+}
+
+// Inventor computes nothing and commits to digests that it made up, of the right units: its tree can
+// be opened.
+type Inventor struct{ Lazy }
+
+// Verdict implements Strategy.
+func (Inventor) Verdict(p *Player, v *Ballot) bool {
+	for _, t := range p.round.tasks {
+		v.Bitmap.Set(t.position)
+		for _, index := range t.drawn {
+			v.Keyed = append(v.Keyed, commit.Keyed{Claimant: t.claimant.addr, Index: index, Digest: noise(p.World.random)})
+		}
+	}
+	return true
 }
 
 // Buyer has another compute what it draws, under its own key: that costs the seller as much, and

@@ -85,7 +85,7 @@ func sprintParams(units uint64, members int) sprinttypes.Params {
 	p.EpochBlocks, p.ComputeBlocks, p.CommitBlocks, p.AuditBlocks = 24, 3, 6, 10
 	p.RetainEpochs = 2
 	p.Fold = fold
-	p.HalvingEpochs = 365 // a longer one costs the simulation a tenth of its time, in one root of big integers
+	p.HalvingEpochs = 365 // a longer one would cost a tenth of the time, in one root of big integers
 	// Fees cover what the audit of a claim costs where a unit costs as much as it earns.
 	draw := sample.Total(units, p.SampleMin, p.SampleMax)
 	p.ClaimFee = p.EmissionPerEpoch / uint64(members) * uint64(draw) / units
@@ -149,6 +149,7 @@ func NewWorld(ctx context.Context, lab *Lab, module string, salt uint64, members
 	if err := w.sprint.InitGenesis(w.ctx, *sg); err != nil {
 		return nil, err
 	}
+	ag.Params.Challenges = audittypes.ProductionParams().Challenges
 	if err := w.audit.InitGenesis(w.ctx, *ag); err != nil {
 		return nil, err
 	}
@@ -311,6 +312,16 @@ func (p *Player) barred() (bool, error) {
 	}
 	e, err := p.World.power.Epoch(p.World.ctx)
 	return m.Barred(e), err
+}
+
+// barredFor says whether the player is barred now and in as many epochs as that, this one included.
+func (p *Player) barredFor(epochs int) (bool, error) {
+	m, err := p.World.power.Miner(p.World.ctx, p.addr)
+	if err != nil {
+		return false, err
+	}
+	e, err := p.World.power.Epoch(p.World.ctx)
+	return m.Barred(e + uint64(epochs) - 1), err
 }
 
 // share is the player's part of the power frozen for the running epoch.

@@ -1,7 +1,7 @@
 // Command adversary simulates every strategy of chain/adversary and prints what each gains on
 // average against honesty.
 //
-//	go run ./testdata/adversary [-replicates 20] [-epochs 50] [-cost 0.5] [-seed 1] [-output table|json] [-only name]
+//	go run ./testdata/adversary [-replicates 67] [-epochs 15] [-cost 0.5] [-seed 1] [-output table|json] [-only name]
 package main
 
 import (
@@ -20,8 +20,8 @@ import (
 func main() {
 	var plan adversary.Plan
 	flag.Uint64Var(&plan.Seed, "seed", 1, "of the first replicate")
-	flag.IntVar(&plan.Replicates, "replicates", 20, "independent networks for each strategy")
-	flag.IntVar(&plan.Epochs, "epochs", 50, "of each network")
+	flag.IntVar(&plan.Replicates, "replicates", 67, "independent networks for each strategy")
+	flag.IntVar(&plan.Epochs, "epochs", 15, "of each network")
 	flag.Float64Var(&plan.Cost, "cost", 0.5, "of computing or checking a unit, as a part of what it earns")
 	flag.IntVar(&plan.Workers, "workers", 0, "networks at once; 0: one for each processor")
 	output := flag.String("output", "table", "table or json")

@@ -55,6 +55,8 @@ var bans = []ban{
 	{From: "runtime", To: "chain", Why: "miner and gateway declare the narrow Chain interface they need"},
 	{From: "verifier", To: "sdk", Why: "verification must stand without the client library"},
 	{From: "verifier", To: "chain", Why: "evidence is checked without the chain's code"},
+	{From: "*", To: "chain/adversary", Except: []string{"chain/adversary"},
+		Why: "a simulation that knows the sandbox, the devices and the keepers at once; only its own command in testdata runs it"},
 	{From: "hostgpu", To: "chain", Why: "what runs on a GPU machine builds without the chain"},
 	{From: "hostgpu", To: "github.com/cosmos/cosmos-sdk", Why: "what runs on a GPU machine builds without the chain"},
 	{From: "runtime", To: "github.com/cosmos/cosmos-sdk", Why: "the sandbox and the miner build without the chain"},
