@@ -202,7 +202,7 @@ func TestVoidShareGoesToTheReserveAndComesBackLater(t *testing.T) {
 
 	w.to(types.PHASE_COMPUTE)
 	before := w.Balance(chaintest.Address(0))
-	w.claim(0, 40)
+	w.claim(0, 300)
 	w.settle(types.AuditResult{})
 	second := w.settlement().Settlement
 	if want := reserve.QuoRaw(10); !second.Released.Equal(want) {
@@ -210,6 +210,48 @@ func TestVoidShareGoesToTheReserveAndComesBackLater(t *testing.T) {
 	}
 	if got := w.Balance(chaintest.Address(0)).Sub(before); !got.Equal(second.Emission.Add(second.Released)) {
 		t.Errorf("the only miner got %s of %s and %s", got, second.Emission, second.Released)
+	}
+}
+
+// A void claim of any size takes nothing from the others, and a claim that is missing since the last
+// epoch brings them nothing.
+func TestVoidAndMissingUnitsChangeNobodysPay(t *testing.T) {
+	w := newWorld(t, testParams())
+	paid := func() math.Int {
+		t.Helper()
+		s := w.settlement()
+		return s.Lines[0].Amount.MulRaw(1_000_000).Quo(s.Settlement.Emission.Add(s.Settlement.Released))
+	}
+	next := func(void bool, others ...uint64) math.Int {
+		t.Helper()
+		w.to(types.PHASE_COMPUTE)
+		w.claim(0, 900)
+		for _, units := range others {
+			w.claim(1, units)
+		}
+		w.to(types.PHASE_AUDIT)
+		if void {
+			if err := w.k.VoidClaim(w.Ctx, chaintest.Address(1), types.CLAIM_VOID_UNANSWERED); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.settle(types.AuditResult{})
+		return paid()
+	}
+	if got := next(false, 100); got.Int64() != 900_000 {
+		t.Errorf("with the other one: %s millionths of the pot", got)
+	}
+	if got := next(true, 1_000_000); got.Int64() != 900_000 {
+		t.Errorf("with a void claim of a million units: %s millionths of the pot", got)
+	}
+	if got := next(false, 100); got.Int64() != 900_000 {
+		t.Errorf("with the other one again: %s millionths of the pot", got)
+	}
+	if got := next(false); got.Int64() != 900_000 {
+		t.Errorf("with the other's claim missing: %s millionths of the pot", got)
+	}
+	if got := next(false); got.Int64() != 1_000_000 {
+		t.Errorf("with the other gone: %s millionths of the pot", got)
 	}
 }
 

@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"context"
+	stderrors "errors"
 	"strconv"
 
 	"cosmossdk.io/collections"
@@ -25,7 +26,10 @@ func (k Keeper) beginSettlement(ctx context.Context, e types.Epoch, r types.Audi
 	s := types.Settlement{
 		Epoch: e.Number, Emission: emission, Released: released,
 		Paid: zero, AuditPaid: zero, Reserved: zero, Fees: zero,
-		Units: e.Units, Claims: e.Claims, Entropy: r.Entropy[:],
+		Claims: e.Claims, Entropy: r.Entropy[:],
+	}
+	if s.Units, err = k.divisor(ctx, e); err != nil {
+		return err
 	}
 	for _, a := range r.Auditors {
 		validator, err := k.addresses.BytesToString(a.Validator)
@@ -54,6 +58,28 @@ func (k Keeper) beginSettlement(ctx context.Context, e types.Epoch, r types.Audi
 		return err
 	}
 	return k.enter(ctx, e, types.PHASE_SETTLE)
+}
+
+// divisor returns the units that the epoch's pot is divided by. Every claim's fate is decided when
+// it is called.
+func (k Keeper) divisor(ctx context.Context, e types.Epoch) (uint64, error) {
+	var valid, void uint64
+	err := k.WalkClaims(ctx, e.Number, func(_ sdk.AccAddress, c types.Claim) (bool, error) {
+		if c.Void() {
+			void += c.Count
+		} else {
+			valid += c.Count
+		}
+		return false, nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	last, err := k.settlements.Get(ctx, e.Number-1)
+	if err != nil && !stderrors.Is(err, collections.ErrNotFound) {
+		return 0, err
+	}
+	return types.Divisor(valid, void, last.ValidUnits), nil
 }
 
 // settlePage pays the next claims in the order of addresses, and closes the account after the last.

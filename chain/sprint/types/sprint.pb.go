@@ -822,7 +822,7 @@ type Settlement struct {
 	AuditPaid cosmossdk_io_math.Int `protobuf:"bytes,6,opt,name=audit_paid,json=auditPaid,proto3,customtype=cosmossdk.io/math.Int" json:"audit_paid"`
 	// reserved went to the reserve: void shares, deductions and what division leaves.
 	Reserved cosmossdk_io_math.Int `protobuf:"bytes,7,opt,name=reserved,proto3,customtype=cosmossdk.io/math.Int" json:"reserved"`
-	// units were committed, valid_units survived.
+	// units are what the pot was divided by, valid_units survived.
 	Units       uint64 `protobuf:"varint,8,opt,name=units,proto3" json:"units,omitempty"`
 	ValidUnits  uint64 `protobuf:"varint,9,opt,name=valid_units,json=validUnits,proto3" json:"valid_units,omitempty"`
 	Claims      uint64 `protobuf:"varint,10,opt,name=claims,proto3" json:"claims,omitempty"`
