@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"sync"
 
 	bls "github.com/consensys/gnark-crypto/ecc/bls12-381"
 	"github.com/consensys/gnark-crypto/ecc/bls12-381/fr"
@@ -124,7 +125,7 @@ func (k *SecretKey) Public() PublicKey { return k.public }
 func (k *SecretKey) Prove(msg []byte) Proof { return k.sign(msg, dstVRF) }
 
 func (k *SecretKey) sign(msg []byte, dst string) Proof {
-	h, err := bls.HashToG2(msg, []byte(dst))
+	h, err := hashed.point(msg, dst)
 	if err != nil { // only for a tag longer than 255 bytes
 		panic("sample: " + err.Error())
 	}
@@ -179,11 +180,38 @@ func (k PublicKey) verify(msg []byte, dst string, p Proof) error {
 	if err != nil {
 		return err
 	}
-	h, err := bls.HashToG2(msg, []byte(dst))
+	h, err := hashed.point(msg, dst)
 	if err != nil {
 		return fmt.Errorf("%w: %v", ErrProof, err)
 	}
 	return pairs([]bls.G1Affine{k.point}, []bls.G2Affine{h}, sig)
+}
+
+// lastHash remembers the newest message and its point. All validators of a
+// round evaluate the same message, and hashing it to the curve is a fifth of
+// checking one of their proofs.
+type lastHash struct {
+	mu       sync.Mutex
+	msg, dst string
+	is       bls.G2Affine
+}
+
+var hashed lastHash
+
+func (l *lastHash) point(msg []byte, dst string) (bls.G2Affine, error) {
+	l.mu.Lock()
+	if l.dst == dst && l.msg == string(msg) {
+		defer l.mu.Unlock()
+		return l.is, nil
+	}
+	l.mu.Unlock()
+	p, err := bls.HashToG2(msg, []byte(dst))
+	if err == nil {
+		l.mu.Lock()
+		l.msg, l.dst, l.is = string(msg), dst, p
+		l.mu.Unlock()
+	}
+	return p, err
 }
 
 // parseSignature decodes with the subgroup check and refuses infinity and any
