@@ -149,7 +149,7 @@ func (p *Player) fetch(e sprinttypes.Epoch, t *task) error {
 		if t.claimant.claim == nil || !t.claimant.Strategy.Serve(t.claimant, p, index) {
 			continue
 		}
-		bz, can, err := t.claimant.claim.open(index)
+		bz, can, err := t.claimant.claim.open(index, t.claim.Count)
 		if err != nil {
 			return err
 		}

@@ -57,13 +57,14 @@ func newClaim(digests []commit.Digest) (*Claim, error) {
 	return c, nil
 }
 
-// open returns the encoded opening of a unit, or false if the claimant cannot open it.
-func (c *Claim) open(index uint64) ([]byte, bool, error) {
+// open returns the encoded opening of a unit under the claim of count units that is on chain, or
+// false if the claimant cannot open it.
+func (c *Claim) open(index, count uint64) ([]byte, bool, error) {
 	f := index / fold
-	if f >= uint64(len(c.folds)) || c.folds[f] == nil {
+	if f >= uint64(len(c.folds)) || c.folds[f] == nil || index >= count {
 		return nil, false, nil
 	}
-	path, err := c.builder.InclusionProof(f, c.builder.Count())
+	path, err := c.builder.InclusionProof(f, count)
 	if err != nil {
 		return nil, false, err
 	}
@@ -177,6 +178,13 @@ func (p *Player) answer(e sprinttypes.Epoch) error {
 	if err != nil {
 		return err
 	}
+	if len(open.Demands) == 0 {
+		return nil
+	}
+	claim, err := p.World.sprint.Claim(p.World.ctx, e.Number, p.addr)
+	if err != nil {
+		return err
+	}
 	for _, d := range open.Demands {
 		if p.claim.answered[d.Id] {
 			continue
@@ -187,7 +195,7 @@ func (p *Player) answer(e sprinttypes.Epoch) error {
 		}
 		msg := &audittypes.MsgAnswer{Miner: p.name, Demand: d.Id}
 		for _, index := range d.Indexes {
-			bz, can, err := p.claim.open(index)
+			bz, can, err := p.claim.open(index, claim.Count)
 			if err != nil {
 				return fmt.Errorf("open unit %d: %w", index, err)
 			}

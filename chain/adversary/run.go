@@ -67,7 +67,7 @@ type Row struct {
 // from there on nobody of it has a claim, a seat or a block, and what it holds does not change
 // (TestTheBarredEarnNothing).
 func simulate(ctx context.Context, lab *Lab, s Scenario, salt uint64, epochs int) (out outcome, err error) {
-	w, err := NewWorld(ctx, lab, s.module, salt, s.members(lab))
+	w, err := NewWorld(ctx, lab, s.module, salt, s.crossCheck, s.members(lab))
 	if err != nil {
 		return out, err
 	}
@@ -138,7 +138,7 @@ func Run(ctx context.Context, lab *Lab, plan Plan, scenarios []Scenario) ([]Row,
 	first := make([]int, len(scenarios))
 	for i, s := range scenarios {
 		got[i] = make([]outcome, plan.Replicates)
-		key := fmt.Sprint(s.count, s.folds, s.allFolds)
+		key := fmt.Sprint(s.count, s.folds, s.allFolds, s.crossCheck)
 		if _, ok := known[key]; !ok {
 			known[key] = i
 		}

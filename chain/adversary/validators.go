@@ -101,7 +101,7 @@ func (s *Liar) Verdict(p *Player, v *Ballot) bool {
 		}
 		p.sendDemand(e, t.claimant, t.drawn[:1])
 		for _, index := range t.drawn[:min(maxReports, len(t.drawn))] {
-			bz, can, err := t.claimant.claim.open(index)
+			bz, can, err := t.claimant.claim.open(index, t.claim.Count)
 			if err != nil || !can {
 				continue
 			}

@@ -94,7 +94,7 @@ func TestTheBarredEarnNothing(t *testing.T) {
 			break
 		}
 	}
-	w, err := NewWorld(context.Background(), lab(t), s.module, 3, s.members(lab(t)))
+	w, err := NewWorld(context.Background(), lab(t), s.module, 3, true, s.members(lab(t)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +171,7 @@ func TestHonestWorld(t *testing.T) {
 		for i := range members {
 			members[i].Folds = folds
 		}
-		w, err := NewWorld(context.Background(), lab(t), module, 1, members)
+		w, err := NewWorld(context.Background(), lab(t), module, 1, true, members)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -210,7 +210,7 @@ func TestRenterStaysBelowAThird(t *testing.T) {
 		members[i].Folds = folds
 	}
 	members[participants-1].Strategy = renter
-	w, err := NewWorld(context.Background(), lab(t), catalog.HashPow, 4, members)
+	w, err := NewWorld(context.Background(), lab(t), catalog.HashPow, 4, false, members)
 	if err != nil {
 		t.Fatal(err)
 	}
