@@ -34,8 +34,9 @@ func (l auditorLink) Epoch(ctx context.Context) (auditor.Epoch, error) {
 	}
 	return auditor.Epoch{
 		Number: e.Number, Round: uint64(e.Round), Height: r.Height, AuditEnd: e.AuditEnd,
-		Auditing: e.Phase == sprinttypes.PHASE_AUDIT && len(e.ClaimsRoot) == 32,
-		Seed:     [32]byte(e.Seed), Module: [32]byte(e.Work.ModuleHash), Params: e.Work.Params,
+		Auditing:     e.Phase == sprinttypes.PHASE_AUDIT && len(e.ClaimsRoot) == 32,
+		Adjudicating: e.Phase == sprinttypes.PHASE_ADJUDICATE,
+		Seed:         [32]byte(e.Seed), Module: [32]byte(e.Work.ModuleHash), Params: e.Work.Params,
 		TensorBytes: e.Work.TensorBytes, GasSetup: e.Work.GasSetup, GasUnit: e.Work.GasUnit,
 		Fold: e.Params.Fold, MaxDemand: int(p.Params.MaxDemand),
 	}, nil
@@ -95,15 +96,20 @@ func (l auditorLink) endpoints(ctx context.Context) (map[string]string, error) {
 	return out, nil
 }
 
-func (l auditorLink) Voted(ctx context.Context, epoch, round uint64) (bool, error) {
+// verdicts of all rounds of an epoch.
+func (l auditorLink) verdicts(ctx context.Context, epoch uint64) ([]audittypes.Verdict, error) {
 	q := audittypes.NewQueryClient(l.c.Conn())
-	verdicts, err := collect(func(page *pageRequest) ([]audittypes.Verdict, *pageResponse, error) {
+	return collect(func(page *pageRequest) ([]audittypes.Verdict, *pageResponse, error) {
 		r, err := q.Verdicts(ctx, &audittypes.QueryVerdictsRequest{Epoch: epoch, Pagination: page})
 		if err != nil {
 			return nil, nil, fmt.Errorf("list verdicts of epoch %d: %w", epoch, err)
 		}
 		return r.Verdicts, r.Pagination, nil
 	})
+}
+
+func (l auditorLink) Voted(ctx context.Context, epoch, round uint64) (bool, error) {
+	verdicts, err := l.verdicts(ctx, epoch)
 	for _, v := range verdicts {
 		if uint64(v.Round) == round && v.Validator == l.acct.Address() {
 			return true, nil

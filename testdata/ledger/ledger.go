@@ -35,6 +35,7 @@ type Config struct {
 	MaxExtensions                  uint32
 	SampleMin, SampleMax           uint64
 	MaxDemand                      int
+	Challenges                     uint64 // of the cross-check; 0: there is none
 	Block                          time.Duration
 	Seats                          []sample.Seat
 }
@@ -61,6 +62,7 @@ type demand struct {
 // Verdict as it came.
 type Verdict struct {
 	Validator []byte
+	Output    sample.Output
 	Bitmap    commit.Bitmap
 	KeyedRoot commit.Root
 }
@@ -81,6 +83,8 @@ type Ledger struct {
 	endpoints map[string]string
 	verdicts  map[uint64][]Verdict
 	reports   map[[32]byte]bool
+	crosses   map[uint64]*crossed
+	exposed   map[uint64][][]byte
 	demands   []demand
 	nextID    uint64
 	Refused   []error // refusals, for tests to look at under Snapshot
@@ -89,7 +93,8 @@ type Ledger struct {
 // New makes a ledger at height 1 with epoch 1 open.
 func New(cfg Config) *Ledger {
 	l := &Ledger{cfg: cfg, moved: make(chan struct{}), height: 1, endpoints: map[string]string{},
-		claims: map[uint64]map[string]*Claim{}, verdicts: map[uint64][]Verdict{}, reports: map[[32]byte]bool{}}
+		claims: map[uint64]map[string]*Claim{}, verdicts: map[uint64][]Verdict{}, reports: map[[32]byte]bool{},
+		crosses: map[uint64]*crossed{}, exposed: map[uint64][][]byte{}}
 	l.open()
 	return l
 }

@@ -35,7 +35,8 @@ func (v *ValidatorView) Epoch(context.Context) (auditor.Epoch, error) {
 	}
 	defer unlock()
 	l, c := v.l, v.l.cfg
-	return auditor.Epoch{Number: l.epoch, Auditing: l.height+1 >= l.commitEnd() && l.height+1 < l.auditEnd(), Height: l.height,
+	return auditor.Epoch{Number: l.epoch, Auditing: l.height+1 >= l.commitEnd() && l.height+1 < l.auditEnd(),
+		Adjudicating: l.height+1 >= l.auditEnd(), Height: l.height,
 		AuditEnd: l.auditEnd(), Seed: l.seed, Module: c.Work.ModuleHash, Params: c.Work.Params, TensorBytes: c.Work.TensorBytes,
 		GasSetup: c.Work.GasSetup, GasUnit: c.Work.GasUnit, Fold: c.Fold, MaxDemand: c.MaxDemand}, nil
 }
@@ -120,7 +121,7 @@ func (l *Ledger) verdict(addr []byte, m auditor.Verdict) error {
 	if err := m.Bitmap.Check(len(l.claims[l.epoch])); err != nil {
 		return err
 	}
-	l.verdicts[l.epoch] = append(l.verdicts[l.epoch], Verdict{addr, m.Bitmap, m.KeyedRoot})
+	l.verdicts[l.epoch] = append(l.verdicts[l.epoch], Verdict{addr, m.Proof.Output(), m.Bitmap, m.KeyedRoot})
 	return nil
 }
 

@@ -81,8 +81,9 @@ func (a *Auditor) Run(ctx context.Context) error {
 	defer a.client.Close()
 	defer wg.Wait()
 	defer cancel()
-	wg.Add(1)
+	wg.Add(2)
 	go func() { defer wg.Done(); a.follow(ctx) }()
+	go func() { defer wg.Done(); a.crossCheck(ctx) }()
 
 	pause := a.backoff()
 	var done [2]uint64 // epoch and round that need nothing more

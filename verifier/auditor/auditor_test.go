@@ -274,7 +274,7 @@ func TestAudit(t *testing.T) {
 	n.l.Hold(n.auditEnd - 1)
 	for v, w := range logs {
 		e := w.until(t, fmt.Sprintf("verdict of %d", v), func(e auditor.Event) bool { return e.Kind == auditor.EventVerdict })
-		if e.Claims < 2 || e.Units < 60 {
+		if e.Claims < 2 || e.Units < 40 {
 			t.Errorf("validator %d: verdict %+v", v, e)
 		}
 		for _, e := range w.all(auditor.EventError) {

@@ -1,8 +1,10 @@
 package auditor
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/assaynet/assay/verifier/commit"
 	"github.com/assaynet/assay/verifier/sample"
@@ -16,9 +18,11 @@ var ErrRefused = errors.New("auditor: refused by the chain")
 type Epoch struct {
 	Number   uint64
 	Round    uint64
-	Auditing bool  // claims are fixed and verdicts of Round are taken
-	Height   int64 // of the state that was read: a message sent now lands at Height+1 or later
-	AuditEnd int64 // first height too late for verdicts and demands of Round
+	Auditing bool // claims are fixed and verdicts of Round are taken
+	// Adjudicating: verdicts of Round are no longer taken, and cross-checked.
+	Adjudicating bool
+	Height       int64 // of the state that was read: a message sent now lands at Height+1 or later
+	AuditEnd     int64 // first height too late for verdicts and demands of Round
 
 	Seed        [32]byte
 	Module      [32]byte
@@ -69,6 +73,91 @@ type Answer struct {
 	Digest commit.Digest
 }
 
+// Stage of the cross-check of a round's verdicts.
+type Stage uint8
+
+const (
+	StageNone      Stage = iota // there is none, or not yet
+	StageChallenge              // those who gave a verdict draw leaves of the others' keyed trees
+	StageOpen                   // those who were drawn open them
+	StageReport                 // wrong ones are reported
+	StageDone
+)
+
+// Cross is the cross-check of the running round.
+type Cross struct {
+	ChainID      string
+	Epoch        uint64
+	Round        uint64
+	Stage        Stage
+	VerdictsRoot commit.Root
+	Challenges   uint64         // see sample.CrossDraw
+	Verdicts     []CrossVerdict // of the round
+	Drawn        []CrossDrawn   // fixed with StageOpen
+}
+
+func (c Cross) verdictOf(validator []byte) (CrossVerdict, bool) {
+	i := slices.IndexFunc(c.Verdicts, func(v CrossVerdict) bool { return bytes.Equal(v.Validator, validator) })
+	if i < 0 {
+		return CrossVerdict{}, false
+	}
+	return c.Verdicts[i], true
+}
+
+// CrossVerdict is a verdict as the cross-check sees it.
+type CrossVerdict struct {
+	Validator []byte
+	Power     uint64 // in the round
+	Output    sample.Output
+	Bitmap    commit.Bitmap
+	KeyedRoot commit.Root
+	Leaves    uint64         // of its keyed tree
+	Challenge *sample.Output // with which it draws of the others; nil if it posted none
+}
+
+// CrossDrawn is what was drawn of one verdict's keyed tree.
+type CrossDrawn struct {
+	Validator []byte
+	Units     []CrossUnit // by position
+}
+
+// CrossUnit is a leaf that was drawn.
+type CrossUnit struct {
+	Position uint64
+	Claimant []byte // Claimant and Index name the unit
+	Index    uint64
+	Digest   *commit.Digest // nil until it is opened
+}
+
+// Challenge is the content of a MsgChallenge.
+type Challenge struct {
+	Epoch uint64
+	Round uint64
+	Proof sample.Proof
+}
+
+// KeyedOpenings is the content of a MsgOpenKeyed.
+type KeyedOpenings struct {
+	Epoch    uint64
+	Round    uint64
+	Openings []KeyedOpening // by position, at most 64
+}
+
+// KeyedOpening leads from a keyed digest to the verdict's root.
+type KeyedOpening struct {
+	Position uint64
+	Digest   commit.Digest
+	Path     [][]byte
+}
+
+// KeyedReport is the content of a MsgReportKeyed.
+type KeyedReport struct {
+	Epoch     uint64
+	Round     uint64
+	Validator []byte // whose verdict it is
+	Position  uint64
+}
+
 // Chain is what the auditor needs of the chain, for one validator account.
 // Methods are called concurrently.
 type Chain interface {
@@ -91,4 +180,10 @@ type Chain interface {
 	SendVerdict(ctx context.Context, v Verdict) error
 	SendReport(ctx context.Context, r Report) error
 	SendDemand(ctx context.Context, d Demand) error
+	// Cross returns the cross-check of the running round.
+	Cross(ctx context.Context) (Cross, error)
+	// SendChallenge, SendKeyed and SendKeyedReport are like SendVerdict.
+	SendChallenge(ctx context.Context, c Challenge) error
+	SendKeyed(ctx context.Context, o KeyedOpenings) error
+	SendKeyedReport(ctx context.Context, r KeyedReport) error
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -43,8 +44,7 @@ func openJournal(dir string, epoch, round uint64, proof sample.Proof) (*journal,
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("auditor: journal: %w", err)
 	}
-	out := proof.Output()
-	name := fmt.Sprintf("audit-%d-%d-%x.jsonl", epoch, round, out[:8])
+	name := journalName(epoch, round, proof)
 	old, err := filepath.Glob(filepath.Join(dir, "audit-*.jsonl"))
 	if err != nil {
 		return nil, fmt.Errorf("auditor: journal: %w", err)
@@ -60,7 +60,41 @@ func openJournal(dir string, epoch, round uint64, proof sample.Proof) (*journal,
 	if err != nil {
 		return nil, fmt.Errorf("auditor: journal: %w", err)
 	}
-	lines := bufio.NewScanner(j.file)
+	j.scan(j.file)
+	// Start on a line of its own whatever the last one is.
+	if _, err := j.file.WriteString("\n"); err != nil {
+		j.file.Close()
+		return nil, fmt.Errorf("auditor: journal: %w", err)
+	}
+	return j, nil
+}
+
+func journalName(epoch, round uint64, proof sample.Proof) string {
+	out := proof.Output()
+	return fmt.Sprintf("audit-%d-%d-%x.jsonl", epoch, round, out[:8])
+}
+
+// readJournal reads what a round's journal holds; it is empty where there is
+// none. It may be written meanwhile.
+func readJournal(dir string, epoch, round uint64, proof sample.Proof) (*journal, error) {
+	j := &journal{done: map[string]entry{}}
+	if dir == "" {
+		return j, nil
+	}
+	f, err := os.Open(filepath.Join(dir, journalName(epoch, round, proof)))
+	if errors.Is(err, os.ErrNotExist) {
+		return j, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("auditor: journal: %w", err)
+	}
+	defer f.Close()
+	j.scan(f)
+	return j, nil
+}
+
+func (j *journal) scan(r io.Reader) {
+	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxLine)
 	for lines.Scan() {
 		var e entry
@@ -68,12 +102,6 @@ func openJournal(dir string, epoch, round uint64, proof sample.Proof) (*journal,
 			j.done[e.Claimant] = e
 		}
 	}
-	// Start on a line of its own whatever the last one is.
-	if _, err := j.file.WriteString("\n"); err != nil {
-		j.file.Close()
-		return nil, fmt.Errorf("auditor: journal: %w", err)
-	}
-	return j, nil
 }
 
 // restore takes up an earlier run's result for a claim, if it covers exactly

@@ -19,6 +19,13 @@ const (
 	EventDemanded
 	// EventVerdict: the verdict is on chain; Claims of it are ok.
 	EventVerdict
+	// EventChallenge: the draw of what is cross-checked was sent.
+	EventChallenge
+	// EventOpened: Units keyed digests that others drew were opened.
+	EventOpened
+	// EventExposed: the keyed digest of unit Index in the verdict of the
+	// validator Claimant is wrong, and was reported.
+	EventExposed
 	// EventError: Err happened; the auditor goes on.
 	EventError
 )
@@ -60,15 +67,22 @@ type Stats struct {
 	Verdicts  uint64 // seen on chain
 	Fetches   uint64
 	FetchErrs uint64
+
+	Challenges uint64 // draws of the cross-check that were sent
+	Opened     uint64 // own keyed digests that were opened
+	Crossed    uint64 // others' units that were re-executed
+	Exposed    uint64 // others' keyed digests that were reported
 }
 
 type counters struct {
-	rounds, claims, units, falses, unserved, reports, demands, verdicts, fetches, fetchErrs atomic.Uint64
+	rounds, claims, units, falses, unserved, reports, demands, verdicts, fetches, fetchErrs,
+	challenges, opened, crossed, exposed atomic.Uint64
 }
 
 // Stats returns the counters now.
 func (a *Auditor) Stats() Stats {
 	c := &a.count
 	return Stats{c.rounds.Load(), c.claims.Load(), c.units.Load(), c.falses.Load(), c.unserved.Load(),
-		c.reports.Load(), c.demands.Load(), c.verdicts.Load(), c.fetches.Load(), c.fetchErrs.Load()}
+		c.reports.Load(), c.demands.Load(), c.verdicts.Load(), c.fetches.Load(), c.fetchErrs.Load(),
+		c.challenges.Load(), c.opened.Load(), c.crossed.Load(), c.exposed.Load()}
 }

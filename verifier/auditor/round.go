@@ -167,11 +167,11 @@ func (r *round) vote(ctx context.Context) error {
 	for _, t := range r.tasks {
 		if t.ok() {
 			bitmap.Set(t.position)
+			keyed = append(keyed, t.keyed...) // what the bit vouches for
 		}
 		if !t.settled() {
 			a.count.unserved.Add(1)
 		}
-		keyed = append(keyed, t.keyed...)
 	}
 	v := Verdict{Epoch: r.e.Number, Round: r.e.Round, Proof: r.proof, Bitmap: bitmap, KeyedRoot: commit.KeyedRoot(keyed)}
 	again := int64(0) // height to send at; an accepted message gets two blocks to land

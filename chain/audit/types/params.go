@@ -36,7 +36,7 @@ func DefaultParams() Params {
 		MaxDemand:          8,
 		DemandDeposit:      gnk / 1000,
 		RetainEpochs:       4,
-		Challenges:         0, // until auditors take part
+		Challenges:         4,
 		ChallengeBlocks:    6,
 		OpenBlocks:         6,
 		KeyedReportBlocks:  3,
