@@ -102,8 +102,12 @@ func New(cfg Config) (*App, error) {
 
 	app.MountKVStores(app.keys)
 	app.SetInitChainer(app.initChain)
-	app.SetPreBlocker(func(ctx sdk.Context, _ *abci.RequestFinalizeBlock) (*sdk.ResponsePreBlock, error) {
-		return app.manager.PreBlock(ctx)
+	app.SetPreBlocker(func(ctx sdk.Context, req *abci.RequestFinalizeBlock) (*sdk.ResponsePreBlock, error) {
+		res, err := app.manager.PreBlock(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return res, app.Audit.CheckProofs(ctx, app.proofMessages(req.Txs))
 	})
 	app.SetBeginBlocker(app.manager.BeginBlock)
 	app.SetEndBlocker(host.guard(app.manager.EndBlock))

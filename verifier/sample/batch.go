@@ -68,3 +68,35 @@ func VerifyBatch(msg []byte, batch []Signed) error {
 	}
 	return pairs([]bls.G1Affine{key}, []bls.G2Affine{hashed}, sig)
 }
+
+// smallBatch is the size below which proofs are verified one by one once a
+// batch holds a false one.
+const smallBatch = 8
+
+// VerifyEach says of every proof whether it is its key's proof for the
+// message: what VerifyBatch says of all together, and where that fails of
+// halves, down to single ones. A few false proofs cost a few batches more.
+func VerifyEach(msg []byte, batch []Signed) []bool {
+	ok := make([]bool, len(batch))
+	verifyEach(msg, batch, ok)
+	return ok
+}
+
+func verifyEach(msg []byte, batch []Signed, ok []bool) {
+	if len(batch) <= smallBatch {
+		for i, s := range batch {
+			_, err := s.Key.Verify(msg, s.Proof)
+			ok[i] = err == nil
+		}
+		return
+	}
+	if VerifyBatch(msg, batch) == nil {
+		for i := range ok {
+			ok[i] = true
+		}
+		return
+	}
+	half := len(batch) / 2
+	verifyEach(msg, batch[:half], ok[:half])
+	verifyEach(msg, batch[half:], ok[half:])
+}

@@ -51,6 +51,7 @@ type Keeper struct {
 	power     types.Power
 	rechecker types.Rechecker
 	authority string
+	proofs    *checkedProofs
 
 	Schema     collections.Schema
 	params     collections.Item[types.Params]
@@ -89,6 +90,7 @@ func NewKeeper(cfg Config) Keeper {
 		power:     cfg.Power,
 		rechecker: cfg.Rechecker,
 		authority: cfg.Authority,
+		proofs:    &checkedProofs{},
 		params:    collections.NewItem(sb, types.ParamsPrefix, "params", codec.CollValue[types.Params](cfg.Codec)),
 		round:     collections.NewItem(sb, types.RoundPrefix, "round", codec.CollValue[types.Round](cfg.Codec)),
 		verdicts: collections.NewMap(sb, types.VerdictsPrefix, "verdicts",
