@@ -4,7 +4,7 @@ import "github.com/assaynet/assay/runtime/wasmbin"
 
 // RewriterVersion identifies the injected code. It changes whenever the same
 // module, configuration and schedule would give another binary.
-const RewriterVersion = 1
+const RewriterVersion = 2
 
 // Limits is what a module may have at most. The bounds of the embedded
 // wasmbin.Limits hold for the format; the others keep an optimizing compiler
@@ -30,7 +30,7 @@ type Limits struct {
 	TotalNestingLocals int // Σ (nesting + labels) × locals
 	TotalLoopsLocals   int // Σ loops × locals
 
-	TableSize uint32 // maximum imposed on tables, in elements
+	TableSize uint32 // elements of all tables together; a table's maximum is lowered to its share
 }
 
 // DefaultLimits admits real Go guests and refuses the known compiler bombs.
@@ -73,7 +73,7 @@ func DefaultLimits() Limits {
 		TotalNestingLocals: 1 << 23,
 		TotalLoopsLocals:   1 << 19,
 
-		TableSize: 1 << 18,
+		TableSize: 1 << 16,
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 // uncheckedLeaf is the most gas that a function without loops and calls may
 // cost for its entry check to be left out: its caller's next check catches
 // the little that it overdraws.
-const uncheckedLeaf = 256
+const uncheckedLeaf = 1 << 14
 
 // ids are the indexes of what the rewriter adds to a module.
 type ids struct {

@@ -36,7 +36,8 @@ func newOracle(b []byte) (*oracle, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &oracle{m: m, costs: meter.DefaultSchedule(), mem: make([]byte, 65536), globals: [2]uint64{7, 9}, labels: map[int][]uint32{}}
+	cfg := config()
+	o := &oracle{m: m, costs: meter.DefaultSchedule().Of(m, &cfg), mem: make([]byte, 65536), globals: [2]uint64{7, 9}, labels: map[int][]uint32{}}
 	c := wasmbin.NewChecker(m, 1<<20)
 	for i := range m.Bodies {
 		var code []wasmbin.Instr

@@ -38,6 +38,13 @@ func checkProfile(m *wasmbin.Module, cfg *Config) error {
 	if m.HasStart && int(m.Start) < m.ImportedFuncs {
 		return invalid(0, "the start function may not be imported", nil)
 	}
+	var elements uint64
+	for _, t := range m.Tables {
+		elements += uint64(t.Range.Min)
+	}
+	if max := cfg.Limits.TableSize; elements > uint64(max) {
+		return &LimitError{Limit: "elements of all tables", Value: elements, Max: uint64(max)}
+	}
 	for _, r := range m.Memories {
 		if max := cfg.memoryPages(); r.Min > max {
 			return &LimitError{Limit: "memory pages", Value: uint64(r.Min), Max: uint64(max)}
@@ -51,6 +58,14 @@ func (c *Config) memoryPages() uint32 {
 		return c.Limits.MemoryPages
 	}
 	return c.MemoryPages
+}
+
+// memoryMax is the most pages that a memory may grow to.
+func (c *Config) memoryMax(mem wasmbin.Range) uint32 {
+	if max := c.memoryPages(); !mem.HasMax || mem.Max > max {
+		return max
+	}
+	return mem.Max
 }
 
 // shape is what the joint limits are about, for one function.

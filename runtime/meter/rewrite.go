@@ -56,7 +56,7 @@ func Rewrite(wasm []byte, cfg Config) (*Result, error) {
 	if err := checkProfile(m, &cfg); err != nil {
 		return nil, err
 	}
-	r := &rewriter{m: m, cfg: &cfg, costs: costs, types: append([]wasmbin.FuncType(nil), m.Types...)}
+	r := &rewriter{m: m, cfg: &cfg, costs: costs.Of(m, &cfg), types: append([]wasmbin.FuncType(nil), m.Types...)}
 	return r.run()
 }
 
@@ -129,7 +129,7 @@ func (r *rewriter) describe() {
 	for _, mem := range r.m.Memories {
 		res.HasMemory = true
 		res.MemoryMinPages = mem.Min
-		res.MemoryMaxPages = r.memoryMax(mem)
+		res.MemoryMaxPages = r.cfg.memoryMax(mem)
 		res.InstanceGas += Sixteenths(uint64(mem.Min), r.costs.InitialPage)
 	}
 	for _, t := range m.Tables {
@@ -141,13 +141,6 @@ func (r *rewriter) describe() {
 	for i := range m.Datas {
 		res.InstanceGas += Sixteenths(uint64(len(m.Datas[i].Init)), r.costs.DataByte)
 	}
-}
-
-func (r *rewriter) memoryMax(mem wasmbin.Range) uint32 {
-	if max := r.cfg.memoryPages(); !mem.HasMax || mem.Max > max {
-		return max
-	}
-	return mem.Max
 }
 
 // typeIndex returns the index of t, which is appended if need be.
@@ -216,7 +209,7 @@ func (r *rewriter) assemble() []byte {
 func (r *rewriter) tables() []wasmbin.TableType {
 	ts := append([]wasmbin.TableType(nil), r.m.Tables...)
 	for i := range ts {
-		if max := r.cfg.Limits.TableSize; !ts[i].Range.HasMax || ts[i].Range.Max > max {
+		if max := r.cfg.Limits.TableSize / uint32(len(ts)); !ts[i].Range.HasMax || ts[i].Range.Max > max {
 			ts[i].Range.HasMax, ts[i].Range.Max = true, max
 		}
 		ts[i].Range.Max = max(ts[i].Range.Max, ts[i].Range.Min)
@@ -227,7 +220,7 @@ func (r *rewriter) tables() []wasmbin.TableType {
 func (r *rewriter) memories() []wasmbin.Range {
 	ms := append([]wasmbin.Range(nil), r.m.Memories...)
 	for i := range ms {
-		ms[i].HasMax, ms[i].Max = true, r.memoryMax(ms[i])
+		ms[i].HasMax, ms[i].Max = true, r.cfg.memoryMax(ms[i])
 	}
 	return ms
 }

@@ -7,9 +7,12 @@ import (
 	"github.com/assaynet/assay/runtime/wasmbin"
 )
 
-// Schedule prices instructions. One unit of gas is about the time of one
-// simple integer instruction of compiled code (0.3 ns on a server core of
-// 2023). Prices are part of consensus: see Version.
+// Schedule prices instructions, in the unit of abi.GasPerNanosecond. Prices
+// are part of consensus: see Version.
+//
+// The tables hold for modules whose memory and code fit the caches nearest to
+// a core. Memory and Code say what is added for others: For makes the
+// schedule of one module.
 type Schedule struct {
 	Core [256]uint16 // one-byte opcodes
 	Misc [18]uint16  // 0xFC group
@@ -28,11 +31,35 @@ type Schedule struct {
 	ElementItem uint32
 	InitialPage uint32
 
+	Memory [2]MemoryTier // in ascending order of Pages
+	Code   CodeTier
+
 	// Stack units: a function's frame weighs FrameBase + its 8-byte slots
 	// (locals and greatest operand height). Functions that call nothing and
 	// have at most LeafSlots slots are not counted.
 	FrameBase int32
 	LeafSlots int32
+}
+
+// MemoryTier is what accesses cost more in a memory that may grow beyond
+// Pages pages of 64 KiB: a stranger makes each miss the caches.
+type MemoryTier struct {
+	Pages uint32
+	Load  uint16
+	Store uint16
+	Bulk  uint16 // memory.fill, copy, init
+}
+
+// CodeTier is what instructions cost more in a module with more than Bytes
+// bytes of instructions: a stranger runs each of them cold.
+type CodeTier struct {
+	Bytes    int
+	Each     uint16 // every instruction that has a price
+	Wide     uint16 // constants of 8 bytes
+	Vector   uint16 // constants of 16 bytes
+	Call     uint16
+	Indirect uint16
+	Table    uint16 // br_table
 }
 
 // DefaultStack is the number of stack units to start with. With the default
@@ -46,105 +73,98 @@ const MaxGas int64 = 1 << 62
 
 const defaultFrameBase = 600
 
-// DefaultSchedule returns the prices of this version.
-func DefaultSchedule() *Schedule {
-	s := &Schedule{
-		Function:    4,
-		PerSlots:    4,
-		MemoryByte:  4,
-		MemoryPage:  16 * 16384,
-		TableItem:   16 * 4,
-		DataByte:    4,
-		ElementItem: 16 * 8,
-		InitialPage: 16 * 64,
-		FrameBase:   defaultFrameBase,
-		LeafSlots:   64,
-	}
-	for op := range s.Core {
-		s.Core[op] = 1
-	}
-	for op := range s.SIMD {
-		s.SIMD[op] = 2
-	}
-	for i := range s.Misc {
-		s.Misc[i] = 4 // saturating conversions
-	}
-	for i := 8; i < len(s.Misc); i++ {
-		s.Misc[i] = 40 // bulk operations leave compiled code
-	}
-	s.set(0, wasmbin.OpNop, wasmbin.OpBlock, wasmbin.OpElse, wasmbin.OpEnd, wasmbin.OpDrop)
-	s.set(2, wasmbin.OpBr, wasmbin.OpBrIf, wasmbin.OpIf, wasmbin.OpReturn)
-	s.set(4, wasmbin.OpCall)
-	s.set(8, wasmbin.OpBrTable)
-	s.set(12, wasmbin.OpCallIndirect)
-	s.set(4, wasmbin.OpTableGet, wasmbin.OpTableSet, wasmbin.OpRefFunc)
-	s.set(400, wasmbin.OpMemoryGrow)
-	s.span(0x28, 0x3E, 2)     // loads and stores
-	s.span(0x6D, 0x70, 12)    // i32 division and remainder
-	s.span(0x7F, 0x82, 16)    // i64 division and remainder
-	s.span(0x6C, 0x6C, 3)     // multiplication
-	s.span(0x7E, 0x7E, 3)     //
-	s.span(0x5B, 0x66, 2)     // float comparisons
-	s.span(0x8B, 0xA6, 4)     // float arithmetic, canonicalization included
-	s.span(0x91, 0x91, 14)    // f32.sqrt
-	s.span(0x95, 0x95, 16)    // f32.div
-	s.span(0x9F, 0x9F, 20)    // f64.sqrt
-	s.span(0xA3, 0xA3, 18)    // f64.div
-	s.span(0xA8, 0xBB, 4)     // conversions
-	s.span(0xAC, 0xAD, 1)     // i64.extend_i32
-	s.span(0xFD00, 0xFD0B, 3) // vector loads and stores
-	s.span(0xFD54, 0xFD5D, 3) //
-	for op := 0xFD00; op <= 0xFDFF; op++ {
-		if w, _ := wasmbin.Op(op).FloatShape(); w != 0 {
-			s.span(op, op, 6)
+// For returns the prices of a module whose memory may grow to pages pages and
+// whose functions hold code bytes of instructions together: those of s, with
+// what its tiers add.
+func (s *Schedule) For(pages uint32, code int) *Schedule {
+	out := *s
+	out.Memory, out.Code = [2]MemoryTier{}, CodeTier{}
+	var tier MemoryTier
+	for _, t := range s.Memory {
+		if t.Pages > 0 && pages > t.Pages {
+			tier = t
 		}
 	}
-	s.set(3, wasmbin.OpShuffle)
-	s.span(0xFDE3, 0xFDE3, 24) // f32x4.sqrt
-	s.span(0xFDE7, 0xFDE7, 20) // f32x4.div
-	s.span(0xFDEF, 0xFDEF, 32) // f64x2.sqrt
-	s.span(0xFDF3, 0xFDF3, 24) // f64x2.div
-	s.span(0xFDD5, 0xFDD5, 8)  // i64x2.mul has no instruction before AVX-512
-	s.span(0xFDF8, 0xFDFF, 8)  // lane conversions
-	s.span(0xFD62, 0xFD62, 6)  // i8x16.popcnt
-	for _, op := range []int{0x6B, 0x6C, 0x6D} {
-		s.span(0xFD00+op, 0xFD00+op, 6) // i8x16 shifts take several instructions
-	}
-	return s
-}
-
-func (s *Schedule) set(price uint16, ops ...wasmbin.Op) {
-	for _, op := range ops {
-		s.span(int(op), int(op), price)
-	}
-}
-
-func (s *Schedule) span(from, to int, price uint16) {
-	for op := from; op <= to; op++ {
-		switch op >> 8 {
-		case 0:
-			s.Core[op&0xFF] = price
-		case 0xFC:
-			s.Misc[op&0xFF] = price
-		case 0xFD:
-			s.SIMD[op&0xFF] = price
+	far := s.Code.Bytes > 0 && code > s.Code.Bytes
+	for _, base := range []wasmbin.Op{0, 0xFC00, 0xFD00} {
+		for op := base; op < base+0x100; op++ {
+			p := out.price(op)
+			if p == nil {
+				break
+			}
+			if far && *p > 0 {
+				*p += s.Code.extra(op)
+			}
+			*p += tier.extra(op)
 		}
 	}
+	return &out
+}
+
+// Of returns the prices of module m under configuration cfg: see For.
+func (s *Schedule) Of(m *wasmbin.Module, cfg *Config) *Schedule {
+	var pages uint32
+	for _, mem := range m.Memories {
+		pages = cfg.memoryMax(mem)
+	}
+	code := 0
+	for _, b := range m.Bodies {
+		code += b.To - b.From
+	}
+	return s.For(pages, code)
+}
+
+func (t *MemoryTier) extra(op wasmbin.Op) uint16 {
+	switch {
+	case op == wasmbin.OpMemoryFill, op == wasmbin.OpMemoryCopy, op == wasmbin.OpMemoryInit:
+		return t.Bulk
+	case !op.Memory():
+		return 0
+	}
+	if _, out, _ := op.Signature(); out != 0 {
+		return t.Load
+	}
+	return t.Store
+}
+
+func (c *CodeTier) extra(op wasmbin.Op) uint16 {
+	switch op {
+	case wasmbin.OpI64Const, wasmbin.OpF64Const:
+		return c.Wide
+	case wasmbin.OpV128Const:
+		return c.Vector
+	case wasmbin.OpCall:
+		return c.Call
+	case wasmbin.OpCallIndirect:
+		return c.Indirect
+	case wasmbin.OpBrTable:
+		return c.Table
+	}
+	return c.Each
+}
+
+// price returns where the price of op is kept; nil if there is no such op.
+func (s *Schedule) price(op wasmbin.Op) *uint16 {
+	i := int(op & 0xFF)
+	switch op >> 8 {
+	case 0:
+		return &s.Core[i]
+	case 0xFC:
+		if i < len(s.Misc) {
+			return &s.Misc[i]
+		}
+	case 0xFD:
+		return &s.SIMD[i]
+	}
+	return nil
 }
 
 // Op returns the fixed price of op in gas; operands are priced besides.
 func (s *Schedule) Op(op wasmbin.Op) int64 {
-	i := int(op & 0xFF)
-	switch op >> 8 {
-	case 0xFC:
-		if i >= len(s.Misc) {
-			return 0
-		}
-		return int64(s.Misc[i])
-	case 0xFD:
-		return int64(s.SIMD[i])
+	if p := s.price(op); p != nil {
+		return int64(*p)
 	}
-	return int64(s.Core[i])
+	return 0
 }
 
 // Operand returns the price of one item that op moves or makes, in sixteenths
@@ -167,14 +187,20 @@ func Sixteenths(n uint64, rate uint32) int64 { return int64((n*uint64(rate) + 15
 
 // Version is the SHA-256 of all prices in a fixed order.
 func (s *Schedule) Version() [32]byte {
-	b := []byte("assay/schedule/1")
+	b := []byte("assay/schedule/2")
 	for _, t := range [][]uint16{s.Core[:], s.Misc[:], s.SIMD[:], {s.Function, s.PerSlots}} {
 		for _, v := range t {
 			b = binary.LittleEndian.AppendUint16(b, v)
 		}
 	}
-	for _, v := range []uint32{s.MemoryByte, s.MemoryPage, s.TableItem, s.DataByte, s.ElementItem,
-		s.InitialPage, uint32(s.FrameBase), uint32(s.LeafSlots)} {
+	words := []uint32{s.MemoryByte, s.MemoryPage, s.TableItem, s.DataByte, s.ElementItem,
+		s.InitialPage, uint32(s.FrameBase), uint32(s.LeafSlots)}
+	for _, t := range s.Memory {
+		words = append(words, t.Pages, uint32(t.Load), uint32(t.Store), uint32(t.Bulk))
+	}
+	c := s.Code
+	words = append(words, uint32(c.Bytes), uint32(c.Each), uint32(c.Wide), uint32(c.Vector), uint32(c.Call), uint32(c.Indirect), uint32(c.Table))
+	for _, v := range words {
 		b = binary.LittleEndian.AppendUint32(b, v)
 	}
 	return sha256.Sum256(b)
@@ -189,5 +215,15 @@ func (s *Schedule) valid() bool {
 			return false
 		}
 	}
-	return s.PerSlots > 0 && s.FrameBase > 0 && s.LeafSlots >= 0
+	// A price and all that may be added to it fit 16 bits.
+	const maxPrice = 1 << 14
+	for _, t := range [][]uint16{s.Core[:], s.Misc[:], s.SIMD[:], {s.Memory[0].Load, s.Memory[0].Store, s.Memory[0].Bulk,
+		s.Memory[1].Load, s.Memory[1].Store, s.Memory[1].Bulk, s.Code.Wide, s.Code.Vector, s.Code.Call, s.Code.Indirect, s.Code.Table, s.Code.Each}} {
+		for _, v := range t {
+			if v > maxPrice {
+				return false
+			}
+		}
+	}
+	return s.Code.Bytes >= 0 && s.PerSlots > 0 && s.FrameBase > 0 && s.LeafSlots >= 0
 }

@@ -22,9 +22,9 @@ const (
 
 // Prices in gas, and bounds, of the WASI calls that do something.
 const (
-	wasiBase      = 100
-	wasiPerByte   = 2    // bytes logged or made at random
-	wasiPerItem   = 50   // one iovec or subscription
+	wasiBase      = 400
+	wasiPerByte   = 4    // bytes logged or made at random
+	wasiPerItem   = 70   // one iovec or subscription
 	maxIovecs     = 1024 // of one fd_read or fd_write
 	maxSubscribed = 1024 // of one poll_oneoff
 )
