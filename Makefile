@@ -12,7 +12,7 @@ PKGS    := ./... $(TESTDATA_PKGS)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
-.PHONY: build demo devnet test test-short lint vuln generate generate-check modules adversary bench clean
+.PHONY: bench-prices build demo devnet test test-short lint vuln generate generate-check modules bench clean
 
 build:
 	@mkdir -p build
@@ -63,6 +63,11 @@ adversary:
 bench:
 	$(GO) run ./testdata/bench
 	$(GO) run ./testdata/bench/fleet
+
+# ns per unit of gas of every instruction and host call, on an idle machine.
+bench-prices:
+	$(GO) run ./testdata/bench/prices -write docs/bench/prices.md
+	@sed -n 3,5p docs/bench/prices.md
 
 clean:
 	rm -rf build

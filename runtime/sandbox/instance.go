@@ -22,8 +22,8 @@ const (
 	// DefaultLogBytes bounds the job log when the job names no other bound.
 	DefaultLogBytes = 64 << 10
 	// InitGas is the budget of initialisation (the start function,
-	// _initialize and assay_abi together): about 0.1 s of compiled code.
-	InitGas = 1 << 28
+	// _initialize and assay_abi together): a quarter of a second at most.
+	InitGas = 1 << 30
 	// MaxGas bounds a call's budget, so that the counter cannot wrap: it is
 	// half of what the rewritten code allows for.
 	MaxGas = meter.MaxGas / 2

@@ -23,7 +23,8 @@ const (
 // Prices in gas, and bounds, of the WASI calls that do something.
 const (
 	wasiBase      = 400
-	wasiPerByte   = 4    // bytes logged or made at random
+	wasiPerByte   = 2    // bytes logged
+	wasiPerRandom = 8    // bytes made at random
 	wasiPerItem   = 70   // one iovec or subscription
 	maxIovecs     = 1024 // of one fd_read or fd_write
 	maxSubscribed = 1024 // of one poll_oneoff
@@ -260,7 +261,7 @@ func fdWrite(in *Instance, s []uint64) uint32 {
 
 func randomGet(in *Instance, s []uint64) uint32 {
 	n := uint32(s[1])
-	in.charge(wasiPerByte * int64(n))
+	in.charge(wasiPerRandom * int64(n))
 	b, ok := in.wasiMemory(uint32(s[0]), n)
 	if !ok {
 		return errnoFault

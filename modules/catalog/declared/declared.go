@@ -20,16 +20,16 @@ func Modules() []manifest.Module {
 	return []manifest.Module{
 		{
 			Name: "hashpow", Version: "1", ABI: abi.Version, Kind: manifest.KindPow, MemoryPages: 256,
-			TensorBytes: 0, GasSetup: 1 << 18, GasUnit: 1 << 19,
+			TensorBytes: 0, GasSetup: 1 << 21, GasUnit: 1 << 25,
 			Params: binary.LittleEndian.AppendUint32(nil, HashPowRounds),
 		},
 		{
 			Name: "llama", Version: "1", ABI: abi.Version, Kind: manifest.KindInference, MemoryPages: 256,
-			TensorBytes: 16 << 20, GasSetup: 1 << 21, GasUnit: 1 << 20, Params: []byte{},
+			TensorBytes: 16 << 20, GasSetup: 1 << 25, GasUnit: 1 << 22, Params: []byte{},
 		},
 		{
 			Name: "transformerpow", Version: "1", ABI: abi.Version, Kind: manifest.KindPow, MemoryPages: 256,
-			TensorBytes: shape.Test.TensorBytes(shape.Test.Pass()), GasSetup: 1 << 20, GasUnit: 3 << 17,
+			TensorBytes: shape.Test.TensorBytes(shape.Test.Pass()), GasSetup: 1 << 25, GasUnit: 5 << 20,
 			Params: shape.Test.Encode(),
 		},
 	}

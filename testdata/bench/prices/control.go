@@ -246,21 +246,21 @@ func cold() (rows []row) {
 		{"i64.const, i64.xor", 100, 10_000, i64, func(c *code, i int) {
 			c.get(0).i64(0x7123456789ABCDEF + int64(i)).op(0x85).set(0)
 		}},
-		{"v128.const, v128.xor", 60, 10_000, v128, func(c *code, i int) {
+		{"v128.const, v128.xor", 30, 10_000, v128, func(c *code, i int) {
 			c.get(0).v128(0x7123456789ABCDEF+uint64(i), uint64(i)).op(0xFD51).set(0)
 		}},
-		{"local.get, i64.add, local.set", 100, 10_000, i64, func(c *code, i int) {
+		{"local.get, i64.add, local.set", 30, 10_000, i64, func(c *code, i int) {
 			c.get(i % 50).get((i + 7) % 50).op(0x7C).set((i + 1) % 50)
 		}},
 		{"i64.const, i64.xor", 1, 8_000, i64, func(c *code, i int) {
 			c.get(0).i64(0x7123456789ABCDEF + int64(i)).op(0x85).set(0)
 		}},
-		{"i64.load", 100, 10_000, i64, func(c *code, i int) {
+		{"i64.load", 30, 10_000, i64, func(c *code, i int) {
 			c.get(0).op(0xA7).op(0x29, 0, uint32(i%1000)).get(0).op(0x7C).set(0)
 		}},
-		{"i8x16.shr_s", 100, 5_000, v128, func(c *code, i int) { c.get(0).i32(int32(i)).op(0xFD6C).set(0) }},
-		{"f64x2.max", 100, 5_000, v128, func(c *code, i int) { c.get(0).get(1).op(0xFDF5).op(0xFD4D).set(0) }},
-		{"i8x16.popcnt", 100, 5_000, v128, func(c *code, i int) { c.get(0).op(0xFD62).set(0) }},
+		{"i8x16.shr_s", 40, 5_000, v128, func(c *code, i int) { c.get(0).i32(int32(i)).op(0xFD6C).set(0) }},
+		{"f64x2.max", 40, 5_000, v128, func(c *code, i int) { c.get(0).get(1).op(0xFDF5).op(0xFD4D).set(0) }},
+		{"i8x16.popcnt", 40, 5_000, v128, func(c *code, i int) { c.get(0).op(0xFD62).set(0) }},
 	} {
 		m := &module{globals: 1, pages: 1}
 		var c code

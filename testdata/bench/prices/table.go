@@ -4,11 +4,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/cpu"
 
 	"github.com/assaynet/assay/runtime/meter"
 )
@@ -23,21 +22,18 @@ func (r *result) perGas() float64 { return r.ns / r.gas }
 
 type table struct {
 	rows          []result
+	ways          int
 	median, worst float64
 }
 
-// summarize keeps of each instruction's value sets the slowest.
+// summarize keeps of each thing that is priced the slowest way to use it.
 func summarize(all []result) table {
-	var t table
+	t := table{ways: len(all)}
 	at := map[string]int{}
 	for _, r := range all {
-		key := r.group + " " + r.name
-		if r.group != "compute" {
-			key += " " + r.shape
-		}
-		i, ok := at[key]
+		i, ok := at[r.name]
 		if !ok {
-			at[key] = len(t.rows)
+			at[r.name] = len(t.rows)
 			t.rows = append(t.rows, r)
 		} else if r.perGas() > t.rows[i].perGas() {
 			t.rows[i] = r
@@ -62,17 +58,8 @@ func (t *table) print(w io.Writer) {
 	version := meter.DefaultSchedule().Version()
 	fmt.Fprintf(w, "# What a unit of gas costs\n\n")
 	fmt.Fprintf(w, "%s, %s, schedule %x. Command: `make bench-prices`.\n\n", time.Now().UTC().Format(time.DateOnly), cpuName(), version[:4])
-	fmt.Fprintf(w, "%d rows: median %.3f ns a unit, worst %.3f: %.2f times the median.\n\n", len(t.rows), t.median, t.worst, t.worst/t.median)
+	fmt.Fprintf(w, "Of %d ways measured, the slowest of each of %d things: median %.3f ns a unit, worst %.3f: %.2f times the median.\n\n", t.ways, len(t.rows), t.median, t.worst, t.worst/t.median)
 	fmt.Fprintf(w, "| what | how | ns | gas | ns a unit |\n| --- | --- | --- | --- | --- |\n")
-	if os.Getenv("NEED") != "" {
-		c := meter.DefaultSchedule()
-		for _, r := range t.rows {
-			if r.op != 0 {
-				own := float64(c.Op(r.op))
-				fmt.Fprintf(w, "NEED %s op=%d ns=%.2f other=%.2f cur=%.0f shape=%s\n", r.name, r.op, r.ns/float64(r.steps), r.gas/float64(r.steps)-own, own, r.shape)
-			}
-		}
-	}
 	for _, r := range t.rows {
 		fmt.Fprintf(w, "| %s | %s | %.2f | %.2f | %.3f |\n", r.name, r.shape, r.ns/float64(r.steps), r.gas/float64(r.steps), r.perGas())
 	}
@@ -88,8 +75,5 @@ func cpuName() string {
 			}
 		}
 	}
-	if cpu.X86.HasAVX512 {
-		return "amd64 with AVX-512"
-	}
-	return "unknown processor"
+	return runtime.GOARCH
 }
