@@ -7,12 +7,12 @@ export GOFLAGS CGO_CFLAGS
 
 BIN     := build/assay
 # ./... skips testdata, so its Go packages are named.
-TESTDATA_PKGS := ./testdata/adversary ./testdata/imports ./testdata/ledger ./testdata/bench/...
+TESTDATA_PKGS := ./testdata/imports ./testdata/ledger ./testdata/bench ./testdata/bench/gemm
 PKGS    := ./... $(TESTDATA_PKGS)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
-.PHONY: bench-prices build demo devnet test test-short lint vuln generate generate-check modules bench clean
+.PHONY: build demo devnet test test-short lint vuln generate generate-check modules bench bench-gemm clean
 
 build:
 	@mkdir -p build
@@ -68,6 +68,17 @@ bench:
 bench-prices:
 	$(GO) run ./testdata/bench/prices -write docs/bench/prices.md
 	@sed -n 3,5p docs/bench/prices.md
+
+# cpudev's matrix products against the ceilings of this processor and against
+# onnxruntime (npm; needs node), in one run. BENCH_FLAGS="-output json" for JSON.
+ORT_VERSION ?= 1.30.0
+build/peers/node_modules/onnxruntime-node:
+	@mkdir -p build/peers
+	npm install --prefix build/peers --ignore-scripts --no-audit --no-fund --loglevel=error onnxruntime-node@$(ORT_VERSION) >&2
+
+bench-gemm: build/peers/node_modules/onnxruntime-node
+	@$(GO) build -o build/bench-gemm ./testdata/bench/gemm
+	@build/bench-gemm -peer build/peers/node_modules $(BENCH_FLAGS)
 
 clean:
 	rm -rf build
