@@ -60,7 +60,7 @@ func NewBackend(cfg Config) (device.Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &backend{cfg: cfg, kernels: k}, nil
+	return &backend{cfg: cfg, kernels: k, team: newTeam(cfg.Threads)}, nil
 }
 
 // Available returns the instruction sets of this processor, best first.
@@ -77,12 +77,17 @@ func Available() []ISA {
 type backend struct {
 	cfg      Config
 	kernels  *kernels
+	team     *team
 	mu       sync.Mutex
 	reserved int64
 }
 
 func (b *backend) Name() string { return "cpudev" }
-func (b *backend) Close() error { return nil }
+
+func (b *backend) Close() error {
+	b.team.close()
+	return nil
+}
 
 func (b *backend) Reserve(limit int64) error {
 	b.mu.Lock()
@@ -101,7 +106,7 @@ func (b *backend) Release(limit int64) {
 }
 
 func (b *backend) Open() (device.Queue, error) {
-	return &queue{eng: engine{threads: b.cfg.Threads, k: b.kernels}}, nil
+	return &queue{eng: engine{threads: b.cfg.Threads, k: b.kernels, team: b.team}}, nil
 }
 
 // queue runs every task at once, in the caller's goroutine and its helpers.

@@ -10,6 +10,7 @@ import (
 type engine struct {
 	threads int
 	k       *kernels
+	team    *team
 }
 
 // kernels are the functions that have more than one implementation.
