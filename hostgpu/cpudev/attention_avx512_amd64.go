@@ -74,7 +74,7 @@ func (s *scratch) logits(a *attention, b attentionBlock, g, keys, padded int) {
 		copy(q[i*a.dim:(i+1)*a.dim], a.q[((b.row+i)*a.heads+b.head)*a.dim:])
 	}
 	left := prepare512(q, b.rows, a.dim)
-	dotRows(dots512, block512, s.t, padded, left, a.k[b.first*width+g*a.dim:], width, b.rows, keys, a.dim)
+	dotRows512(s.t, padded, left, a.k[b.first*width+g*a.dim:], width, b.rows, keys, a.dim)
 	for i := range b.rows {
 		mq, eq := load(a.qs[(b.row+i)*a.heads+b.head])
 		t := s.t[i*padded:][:b.visible+i]

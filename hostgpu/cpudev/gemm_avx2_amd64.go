@@ -13,15 +13,17 @@ func prepare256(a []int8, m, k int) leftRows {
 	return leftRows{data: a, ld: k, init: make([]int32, m)}
 }
 
+type dotTile256 func(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blocks int, tail uint64, init *int32)
+
 // dots256[r-1] takes r rows by 4 columns, then by 1.
-var dots256 = [][2]dotTile{{dot1x4AVX2, dot1x1AVX2}, {dot2x4AVX2, dot2x1AVX2}}
+var dots256 = [][2]dotTile256{{dot1x4AVX2, dot1x1AVX2}, {dot2x4AVX2, dot2x1AVX2}}
 
 func gemm256(dst []int32, ldc int, a leftRows, b []int8, m, n, k int) {
 	if k < block256 {
 		gemmPortable(dst, ldc, a, b, m, n, k)
 		return
 	}
-	dotRows(dots256, block256, dst, ldc, a, b, k, m, n, k)
+	dotRows256(dst, ldc, a, b, k, m, n, k)
 	whole := k &^ (block256 - 1)
 	if whole == k {
 		return
@@ -31,5 +33,24 @@ func gemm256(dst []int32, ldc int, a leftRows, b []int8, m, n, k int) {
 		for j := range n {
 			dst[i*ldc+j] += dotPortable(x, b[j*k+whole:(j+1)*k])
 		}
+	}
+}
+
+// dotRows256 reads b where it lies, ldb bytes a row, four rows at a time: they
+// are in the first-level cache while all tiles pass over them.
+func dotRows256(dst []int32, ldc int, a leftRows, b []int8, ldb, m, n, k int) {
+	blocks := k / block256
+	for j := 0; j < n; {
+		if n-j < 4 && n >= 4 {
+			j = n - 4 // overlaps columns already done: same values
+		}
+		cols, which := 4, 0
+		if n < 4 {
+			cols, which = 1, 1
+		}
+		tiles(m, len(dots256), func(i, rows int) {
+			dots256[rows-1][which](&dst[i*ldc+j], ldc*4, &a.data[i*a.ld], a.ld, &b[j*ldb], ldb, blocks, 0, &a.init[i])
+		})
+		j += cols
 	}
 }

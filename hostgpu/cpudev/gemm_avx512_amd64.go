@@ -42,17 +42,24 @@ const (
 )
 
 // panelRows is the least number of rows for which packing b pays. It costs
-// about k/16 cycles a column; the other way sums across lanes for each result
-// and reads rows of b at strides that fall on the same cache sets.
-const panelRows = 8
+// about k/16 cycles a column, as much as the products of four rows; the other
+// way sums across lanes for each result, about a tenth.
+const panelRows = 40
 
 func gemm512(dst []int32, ldc int, a leftRows, b []int8, m, n, k int) {
 	if m >= panelRows && n >= panelCols/2 {
 		gemmPanels512(dst, ldc, a, b, m, n, k)
 		return
 	}
-	dotRows(dots512, block512, dst, ldc, a, b, k, m, n, k)
+	dotRows512(dst, ldc, a, b, k, m, n, k)
 }
+
+// A kernel fetches fetchStep bytes while it uses fetchQuads quads of a panel, or
+// one block of a group of columns.
+const (
+	fetchStep  = 128
+	fetchQuads = 4
+)
 
 // tiles cuts m rows into the fewest tiles of at most most rows, evenly.
 func tiles(m, most int, f func(i, rows int)) {
@@ -63,34 +70,62 @@ func tiles(m, most int, f func(i, rows int)) {
 	}
 }
 
-type dotTile func(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blocks int, tail uint64, init *int32)
+type dotTile512 func(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blocks int, tail uint64, init *int32, groups int, fetch *int8, ahead int)
 
-// dots512[r-1] takes r rows by 4 columns, then by 1.
-var dots512 = [][2]dotTile{
+// dots512[r-1] takes r rows by groups of 4 columns, then of 1.
+var dots512 = [][2]dotTile512{
 	{dot1x4AVX512, dot1x1AVX512}, {dot2x4AVX512, dot2x1AVX512}, {dot3x4AVX512, dot3x1AVX512},
 	{dot4x4AVX512, dot4x1AVX512}, {dot5x4AVX512, dot5x1AVX512}, {dot6x4AVX512, dot6x1AVX512},
 }
 
-// dotRows reads b where it lies, ldb bytes a row, four rows at a time: they are
-// in the first-level cache while all tiles pass over them.
-func dotRows(kernel [][2]dotTile, block int, dst []int32, ldc int, a leftRows, b []int8, ldb, m, n, k int) {
-	blocks, tail := k/block, uint64(1)<<(k%block)-1
+// streams512[r-1] is dots512[r-1][0] for memory that is read for the first time.
+var streams512 = []func(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blocks int, tail uint64, init *int32, groups int){
+	stream1AVX512, stream2AVX512,
+}
+
+// dotBytes is how much of b all tiles of rows pass over, one after another,
+// before the next part: an eighth of the second-level cache, so that the part
+// that is fetched meanwhile has its place beside it.
+const dotBytes = 128 << 10
+
+// dotRows512 reads b where it lies, ldb bytes a row. The first rows are few, so
+// that reading b keeps as many cache lines in flight as memory gives: a product
+// that waits for its line holds a place in the scheduler. The other rows find b
+// in the second-level cache, and fetch what comes next.
+func dotRows512(dst []int32, ldc int, a leftRows, b []int8, ldb, m, n, k int) {
+	blocks, tail := k/block512, uint64(1)<<(k%block512)-1
+	if n < 4 {
+		tiles(m, tileRows, func(i, rows int) {
+			dots512[rows-1][1](&dst[i*ldc], ldc*4, &a.data[i*a.ld], a.ld, &b[0], ldb, blocks, tail, &a.init[i], n, &b[0], 0)
+		})
+		return
+	}
+	width := max(4, dotBytes/ldb&^3)
+	first := min(m, len(streams512))
 	for j := 0; j < n; {
-		if n-j < 4 && n >= 4 {
-			j = n - 4 // overlaps columns already done: same values
+		cols := min(width, n-j)
+		if cols < 4 { // overlaps columns already done: same values
+			j, cols = n-4, 4
 		}
-		cols, which := 4, 0
-		if n < 4 {
-			cols, which = 1, 1
-		}
-		tiles(m, len(kernel), func(i, rows int) {
-			kernel[rows-1][which](&dst[i*ldc+j], ldc*4, &a.data[i*a.ld], a.ld, &b[j*ldb], ldb, blocks, tail, &a.init[i])
+		cols &^= 3
+		part, groups := b[j*ldb:], cols/4
+		streams512[first-1](&dst[j], ldc*4, &a.data[0], a.ld, &part[0], ldb, blocks, tail, &a.init[0], groups)
+		next := part[min(cols*ldb, len(part)):]
+		next = next[:min(len(next), width*ldb)]
+		tiles(m-first, tileRows, func(i, rows int) {
+			i += first
+			fetch, ahead := &b[0], 0
+			if len(next) > 0 {
+				fetch, ahead = &next[0], fetchStep
+				next = next[min(len(next), groups*blocks*fetchStep):]
+			}
+			dots512[rows-1][0](&dst[i*ldc+j], ldc*4, &a.data[i*a.ld], a.ld, &part[0], ldb, blocks, tail, &a.init[i], groups, fetch, ahead)
 		})
 		j += cols
 	}
 }
 
-type panelTile func(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more bool)
+type panelTile func(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more int, fetch *int8, ahead int)
 
 var panels512 = []panelTile{panel1AVX512, panel2AVX512, panel3AVX512, panel4AVX512, panel5AVX512, panel6AVX512}
 
@@ -118,8 +153,23 @@ func gemmPanels512(dst []int32, ldc int, a leftRows, b []int8, m, n, k int) {
 		for k0 := 0; k0 < k; k0 += panelDepth {
 			depth := min(panelDepth, k-k0)
 			s.pack(b[j*k+k0:], k, cols, depth)
+			more := 0
+			if k0 > 0 {
+				more = 1
+			}
+			// The rows of the next panel lie one after another.
+			next := b[min((j+cols)*k, len(b)):]
+			if depth < k {
+				next = nil
+			}
+			quads := (depth + 3) / 4
 			tiles(m, tileRows, func(i, rows int) {
-				panels512[rows-1](&out[i*ld], ld*4, &a.data[i*a.ld+k0], a.ld, &s.panel[0], (depth+3)/4, &a.init[i], k0 > 0)
+				fetch, ahead := &b[0], 0
+				if len(next) > 0 {
+					fetch, ahead = &next[0], fetchStep
+					next = next[min(len(next), quads/fetchQuads*fetchStep):]
+				}
+				panels512[rows-1](&out[i*ld], ld*4, &a.data[i*a.ld+k0], a.ld, &s.panel[0], quads, &a.init[i], more, fetch, ahead)
 			})
 		}
 		if cols < panelCols {

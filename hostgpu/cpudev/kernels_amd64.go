@@ -4,61 +4,67 @@ package cpudev
 // never kept; counts n are in vectors.
 
 //go:noescape
-func dot1x4AVX512(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blocks int, tail uint64, init *int32)
+func dot1x4AVX512(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blocks int, tail uint64, init *int32, groups int, fetch *int8, ahead int)
 
 //go:noescape
-func dot2x4AVX512(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blocks int, tail uint64, init *int32)
+func dot2x4AVX512(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blocks int, tail uint64, init *int32, groups int, fetch *int8, ahead int)
 
 //go:noescape
-func dot3x4AVX512(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blocks int, tail uint64, init *int32)
+func dot3x4AVX512(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blocks int, tail uint64, init *int32, groups int, fetch *int8, ahead int)
 
 //go:noescape
-func dot4x4AVX512(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blocks int, tail uint64, init *int32)
+func dot4x4AVX512(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blocks int, tail uint64, init *int32, groups int, fetch *int8, ahead int)
 
 //go:noescape
-func dot5x4AVX512(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blocks int, tail uint64, init *int32)
+func dot5x4AVX512(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blocks int, tail uint64, init *int32, groups int, fetch *int8, ahead int)
 
 //go:noescape
-func dot6x4AVX512(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blocks int, tail uint64, init *int32)
+func dot6x4AVX512(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blocks int, tail uint64, init *int32, groups int, fetch *int8, ahead int)
 
 //go:noescape
-func dot1x1AVX512(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blocks int, tail uint64, init *int32)
+func dot1x1AVX512(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blocks int, tail uint64, init *int32, groups int, fetch *int8, ahead int)
 
 //go:noescape
-func dot2x1AVX512(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blocks int, tail uint64, init *int32)
+func dot2x1AVX512(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blocks int, tail uint64, init *int32, groups int, fetch *int8, ahead int)
 
 //go:noescape
-func dot3x1AVX512(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blocks int, tail uint64, init *int32)
+func dot3x1AVX512(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blocks int, tail uint64, init *int32, groups int, fetch *int8, ahead int)
 
 //go:noescape
-func dot4x1AVX512(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blocks int, tail uint64, init *int32)
+func dot4x1AVX512(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blocks int, tail uint64, init *int32, groups int, fetch *int8, ahead int)
 
 //go:noescape
-func dot5x1AVX512(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blocks int, tail uint64, init *int32)
+func dot5x1AVX512(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blocks int, tail uint64, init *int32, groups int, fetch *int8, ahead int)
 
 //go:noescape
-func dot6x1AVX512(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blocks int, tail uint64, init *int32)
+func dot6x1AVX512(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blocks int, tail uint64, init *int32, groups int, fetch *int8, ahead int)
+
+//go:noescape
+func stream1AVX512(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blocks int, tail uint64, init *int32, groups int)
+
+//go:noescape
+func stream2AVX512(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blocks int, tail uint64, init *int32, groups int)
 
 //go:noescape
 func sumAVX512(a *int8, blocks int) int64
 
 //go:noescape
-func panel1AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more bool)
+func panel1AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more int, fetch *int8, ahead int)
 
 //go:noescape
-func panel2AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more bool)
+func panel2AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more int, fetch *int8, ahead int)
 
 //go:noescape
-func panel3AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more bool)
+func panel3AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more int, fetch *int8, ahead int)
 
 //go:noescape
-func panel4AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more bool)
+func panel4AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more int, fetch *int8, ahead int)
 
 //go:noescape
-func panel5AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more bool)
+func panel5AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more int, fetch *int8, ahead int)
 
 //go:noescape
-func panel6AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more bool)
+func panel6AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more int, fetch *int8, ahead int)
 
 //go:noescape
 func pack16AVX512(dst *byte, src *int8, ld int, blocks int)

@@ -2,19 +2,42 @@ package main
 
 import "fmt"
 
-// dot512 is a tile of rows × cols dot products of K-contiguous rows, without
-// packing. VPDPBUSD multiplies unsigned by signed: b gets its top bit flipped
-// (b+128), and init takes 128·Σa back, exactly modulo 2^32.
+// dot512 computes rows × cols dot products of K-contiguous rows, without
+// packing, for one group of columns after another. VPDPBUSD multiplies unsigned
+// by signed: b gets its top bit flipped (b+128), and init, the first value of
+// every sum, takes 128·Σa back, exactly modulo 2^32.
+//
+// Registers: Z0..Z23 sums, row by row; Z24..Z27 b; Z28, Z29 a; Z31 0x80 bytes.
+// AX a, BX its stride, R8 and R9 three and five times that; SI b, DX its
+// stride, R10 three times that; R12 groups left; R13 what is fetched meanwhile,
+// two lines a block, R11 how far it moves on; K1 the bytes of the last, partial
+// block.
 func dot512(f *file, rows, cols int) {
-	f.text(fmt.Sprintf("dot%dx%dAVX512", rows, cols), 72,
-		fmt.Sprintf("func dot%dx%dAVX512(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blocks int, tail uint64, init *int32)", rows, cols))
-	loadDotArgs(f)
-	f.op("MOVL $0x80808080, R12")
-	f.op("VPBROADCASTD R12, Z31")
-	for i := range rows * cols {
-		f.op("VPXORD Z%d, Z%d, Z%d", i, i, i)
-	}
+	f.text(fmt.Sprintf("dot%dx%dAVX512", rows, cols), 96,
+		fmt.Sprintf("func dot%dx%dAVX512(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blocks int, tail uint64, init *int32, groups int, fetch *int8, ahead int)", rows, cols))
+	f.op("MOVQ c+0(FP), DI")
+	f.op("MOVQ lda+24(FP), BX")
+	f.op("MOVQ b+32(FP), SI")
+	f.op("MOVQ ldb+40(FP), DX")
+	f.op("MOVQ tail+56(FP), R11")
+	f.op("MOVQ groups+72(FP), R12")
+	f.op("LEAQ (BX)(BX*2), R8")
+	f.op("LEAQ (BX)(BX*4), R9")
+	f.op("LEAQ (DX)(DX*2), R10")
+	f.op("KMOVQ R11, K1")
+	f.op("MOVQ fetch+80(FP), R13")
+	f.op("MOVQ ahead+88(FP), R11")
+	f.op("MOVL $0x80808080, AX")
+	f.op("VPBROADCASTD AX, Z31")
+	f.label("group")
+	f.op("MOVQ init+64(FP), AX")
 	acc := func(i, j int) int { return i*cols + j }
+	for i := range rows {
+		for j := range cols {
+			f.op("VMOVD %d(AX), X%d", 4*i, acc(i, j))
+		}
+	}
+	f.op("MOVQ a+16(FP), AX")
 	step := func() {
 		for j := range cols {
 			f.op("VPXORD Z31, Z%d, Z%d", 24+j, 24+j)
@@ -26,6 +49,7 @@ func dot512(f *file, rows, cols int) {
 			}
 		}
 	}
+	f.op("MOVQ blocks+48(FP), CX")
 	f.op("TESTQ CX, CX")
 	f.op("JZ tail")
 	f.label("loop")
@@ -35,31 +59,96 @@ func dot512(f *file, rows, cols int) {
 	step()
 	f.op("ADDQ $64, AX")
 	f.op("ADDQ $64, SI")
+	f.op("PREFETCHT1 (R13)")
+	f.op("PREFETCHT1 64(R13)")
+	f.op("ADDQ R11, R13")
 	f.op("DECQ CX")
 	f.op("JNZ loop")
 	f.label("tail")
-	f.op("TESTQ R11, R11")
+	f.op("KTESTQ K1, K1")
 	f.op("JZ reduce")
-	f.op("KMOVQ R11, K1")
 	for j := range cols {
 		f.op("VMOVDQU8.Z %s, K1, Z%d", rowAddr(j, "SI", "DX", "R10", ""), 24+j)
 	}
 	step()
 	f.label("reduce")
-	f.op("MOVQ c+0(FP), DI")
-	f.op("MOVQ ldc+8(FP), DX")
-	f.op("MOVQ init+64(FP), SI")
-	for i := range rows {
-		for j := range cols {
-			f.op("VEXTRACTI64X4 $1, Z%d, Y28", acc(i, j))
-			f.op("VPADDD Y28, Y%d, Y%d", acc(i, j), j)
+	f.op("MOVQ ldc+8(FP), CX")
+	f.op("MOVQ DI, AX")
+	if cols == 4 {
+		reduce4x512(f, rows)
+	} else {
+		for i := range rows {
+			f.op("VEXTRACTI64X4 $1, Z%d, Y28", i)
+			f.op("VPADDD Y28, Y%d, Y%d", i, i)
+			reduceLanes(f, i)
+			f.op("VPSHUFD $0xEE, X%d, X28", i)
+			f.op("VPADDD X28, X%d, X%d", i, i)
+			f.op("VPSHUFD $0x55, X%d, X28", i)
+			f.op("VPADDD X28, X%d, X%d", i, i)
+			f.op("VMOVD X%d, (AX)", i)
+			f.op("ADDQ CX, AX")
 		}
-		reduce256(f, cols)
-		storeSums(f, cols, i)
 	}
+	f.op("ADDQ $%d, DI", 4*cols)
+	f.op("MOVQ blocks+48(FP), CX")
+	f.op("SHLQ $6, CX")
+	f.op("SUBQ CX, SI")
+	f.op("LEAQ (SI)(DX*%d), SI", cols)
+	f.op("DECQ R12")
+	f.op("JNZ group")
 	f.op("VZEROUPPER")
 	f.op("RET")
 	f.WriteString("\n")
+}
+
+// reduceLanes adds the upper half of Yr to its lower.
+func reduceLanes(f *file, r int) {
+	f.op("VEXTRACTI32X4 $1, Y%d, X28", r)
+	f.op("VPADDD X28, X%d, X%d", r, r)
+}
+
+// reduce4x512 sums the lanes of each of the rows × 4 vectors from Z0 on and
+// stores them at AX, CX bytes a row.
+func reduce4x512(f *file, rows int) {
+	// Four columns of a row become one vector: a partial sum of each in every
+	// 128-bit lane.
+	for i := range rows {
+		r := 4 * i
+		f.op("VPUNPCKLDQ Z%d, Z%d, Z24", r+1, r)
+		f.op("VPUNPCKHDQ Z%d, Z%d, Z25", r+1, r)
+		f.op("VPUNPCKLDQ Z%d, Z%d, Z26", r+3, r+2)
+		f.op("VPUNPCKHDQ Z%d, Z%d, Z27", r+3, r+2)
+		f.op("VPADDD Z25, Z24, Z24")
+		f.op("VPADDD Z27, Z26, Z26")
+		f.op("VPUNPCKLQDQ Z26, Z24, Z25")
+		f.op("VPUNPCKHQDQ Z26, Z24, Z27")
+		f.op("VPADDD Z27, Z25, Z%d", r)
+	}
+	i := 0
+	// Four rows become one vector, a row a lane.
+	for ; i+4 <= rows; i += 4 {
+		for h := range 2 {
+			r := 4*i + 8*h
+			f.op("VSHUFI32X4 $0x44, Z%d, Z%d, Z24", r+4, r)
+			f.op("VSHUFI32X4 $0xEE, Z%d, Z%d, Z25", r+4, r)
+			f.op("VPADDD Z25, Z24, Z%d", 26+h)
+		}
+		f.op("VSHUFI32X4 $0x88, Z27, Z26, Z24")
+		f.op("VSHUFI32X4 $0xDD, Z27, Z26, Z25")
+		f.op("VPADDD Z25, Z24, Z24")
+		for row := range 4 {
+			f.op("VEXTRACTI32X4 $%d, Z24, (AX)", row)
+			f.op("ADDQ CX, AX")
+		}
+	}
+	for ; i < rows; i++ {
+		r := 4 * i
+		f.op("VEXTRACTI64X4 $1, Z%d, Y28", r)
+		f.op("VPADDD Y28, Y%d, Y%d", r, r)
+		reduceLanes(f, r)
+		f.op("VMOVDQU32 X%d, (AX)", r)
+		f.op("ADDQ CX, AX")
+	}
 }
 
 func loadDotArgs(f *file) {

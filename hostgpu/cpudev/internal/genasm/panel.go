@@ -5,49 +5,96 @@ import "fmt"
 // panel512 is a tile of rows × 64 columns over a packed panel of b: for every
 // four k, 64 columns of four bytes, top bit flipped. Four bytes of a are
 // broadcast at a time, so that nothing has to be summed across lanes.
+//
+// What is needed next is fetched meanwhile: the tile of c, which is written at
+// the end; the rows of a that the next tile takes, 16 bytes a step and thus
+// every line four times, which costs nothing; and two lines a step from fetch
+// on, advancing by ahead bytes: the next panel before it is packed.
+//
+// Registers: Z0..Z23 sums, row by row; Z24..Z27 b; Z28..Z30 a. AX a, BX its
+// stride, R8 and R9 three and five times that, R13 a of the next tile; SI the
+// panel; DI c, DX its stride, R10 and R12 three and five times that, except in
+// the loop: fetch and ahead.
 func panel512(f *file, rows int) {
-	f.text(fmt.Sprintf("panel%dAVX512", rows), 57,
-		fmt.Sprintf("func panel%dAVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more bool)", rows))
+	f.text(fmt.Sprintf("panel%dAVX512", rows), 80,
+		fmt.Sprintf("func panel%dAVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more int, fetch *int8, ahead int)", rows))
 	f.op("MOVQ c+0(FP), DI")
 	f.op("MOVQ ldc+8(FP), DX")
 	f.op("MOVQ a+16(FP), AX")
 	f.op("MOVQ lda+24(FP), BX")
 	f.op("MOVQ b+32(FP), SI")
 	f.op("MOVQ quads+40(FP), CX")
-	f.op("MOVQ init+48(FP), R11")
 	f.op("LEAQ (BX)(BX*2), R8")
 	f.op("LEAQ (BX)(BX*4), R9")
 	f.op("LEAQ (DX)(DX*2), R10")
 	f.op("LEAQ (DX)(DX*4), R12")
-	f.op("MOVBLZX more+56(FP), R13")
-	f.op("TESTL R13, R13")
+	f.op("MOVQ more+56(FP), R13")
+	f.op("TESTQ R13, R13")
 	f.op("JNZ more")
+	f.op("MOVQ init+48(FP), R11")
 	for i := range rows {
 		for j := range 4 {
 			f.op("VPBROADCASTD %d(R11), Z%d", 4*i, 4*i+j)
 		}
 	}
-	f.op("JMP loop")
+	for i := range rows {
+		for j := range 4 {
+			f.op("PREFETCHT0 %d%s", 64*j, rowAddr(i, "DI", "DX", "R10", "R12"))
+		}
+	}
+	f.op("JMP start")
 	f.label("more")
 	for i := range rows {
 		for j := range 4 {
 			f.op("VMOVDQU32 %d%s, Z%d", 64*j, rowAddr(i, "DI", "DX", "R10", "R12"), 4*i+j)
 		}
 	}
-	f.label("loop")
-	for j := range 4 {
-		f.op("VMOVDQU8 %d(SI), Z%d", 64*j, 24+j)
-	}
-	for i := range rows {
-		f.op("VPBROADCASTD %s, Z%d", rowAddr(i, "AX", "BX", "R8", "R9"), 28+i%3)
+	f.label("start")
+	step := func(quad int) {
 		for j := range 4 {
-			f.op("VPDPBUSD Z%d, Z%d, Z%d", 28+i%3, 24+j, 4*i+j)
+			f.op("VMOVDQU8 %d(SI), Z%d", 256*quad+64*j, 24+j)
+		}
+		for i := range rows {
+			f.op("VPBROADCASTD %d%s, Z%d", 4*quad, rowAddr(i, "AX", "BX", "R8", "R9"), 28+i%3)
+			for j := range 4 {
+				f.op("VPDPBUSD Z%d, Z%d, Z%d", 28+i%3, 24+j, 4*i+j)
+			}
 		}
 	}
+	f.op("MOVQ fetch+64(FP), R10")
+	f.op("MOVQ ahead+72(FP), R12")
+	f.op("IMUL3Q $%d, BX, R13", rows)
+	f.op("ADDQ AX, R13")
+	f.op("SUBQ $4, CX")
+	f.op("JLT rest")
+	f.label("loop")
+	for quad := range 4 {
+		step(quad)
+		for i := quad; i < rows; i += 4 {
+			f.op("PREFETCHT0 %s", rowAddr(i, "R13", "BX", "R8", "R9"))
+		}
+		if quad < 2 {
+			f.op("PREFETCHT1 %d(R10)", 64*quad)
+		}
+	}
+	f.op("ADDQ $16, AX")
+	f.op("ADDQ $16, R13")
+	f.op("ADDQ $1024, SI")
+	f.op("ADDQ R12, R10")
+	f.op("SUBQ $4, CX")
+	f.op("JGE loop")
+	f.label("rest")
+	f.op("ADDQ $4, CX")
+	f.op("JZ store")
+	f.label("single")
+	step(0)
 	f.op("ADDQ $4, AX")
 	f.op("ADDQ $256, SI")
 	f.op("DECQ CX")
-	f.op("JNZ loop")
+	f.op("JNZ single")
+	f.label("store")
+	f.op("LEAQ (DX)(DX*2), R10")
+	f.op("LEAQ (DX)(DX*4), R12")
 	for i := range rows {
 		for j := range 4 {
 			f.op("VMOVDQU32 Z%d, %d%s", 4*i+j, 64*j, rowAddr(i, "DI", "DX", "R10", "R12"))

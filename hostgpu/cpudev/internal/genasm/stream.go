@@ -1,0 +1,98 @@
+package main
+
+import (
+	"fmt"
+)
+
+// stream512 is dot512 for a few rows, where the time goes into reading b: it
+// takes the columns one after another, so that memory is read in its order.
+// Four columns are a group, for the sake of the sums across lanes.
+//
+// Registers: Z0.. sums, row by row, a column each; Z24..Z27 b; Z31 0x80 bytes.
+// AX a, BX its stride, R8 three times that; SI b, DX its stride; CX blocks
+// left of a column; R10 what a column leaves beyond its blocks; R12 groups
+// left; R13 the start of the column, R11 where it is fetched; K1 the bytes of
+// the last, partial block.
+func stream512(f *file, rows int) {
+	const cols = 4
+	f.text(fmt.Sprintf("stream%dAVX512", rows), 80,
+		fmt.Sprintf("func stream%dAVX512(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blocks int, tail uint64, init *int32, groups int)", rows))
+	f.op("MOVQ c+0(FP), DI")
+	f.op("MOVQ lda+24(FP), BX")
+	f.op("MOVQ b+32(FP), R13")
+	f.op("MOVQ ldb+40(FP), DX")
+	f.op("MOVQ tail+56(FP), R11")
+	f.op("MOVQ groups+72(FP), R12")
+	f.op("LEAQ (BX)(BX*2), R8")
+	f.op("KMOVQ R11, K1")
+	f.op("MOVL $0x80808080, AX")
+	f.op("VPBROADCASTD AX, Z31")
+	f.label("group")
+	f.op("MOVQ init+64(FP), AX")
+	for i := range rows {
+		for j := range cols {
+			f.op("VMOVD %d(AX), X%d", 4*i, i*cols+j)
+		}
+	}
+	step := func(j, block int) {
+		f.op("VPXORD Z31, Z%d, Z%d", 24+block, 24+block)
+		for i := range rows {
+			addr := rowAddr(i, "AX", "BX", "R8", "")
+			if block > 0 {
+				addr = fmt.Sprintf("%d%s", 64*block, addr)
+			}
+			f.op("VPDPBUSD %s, Z%d, Z%d", addr, 24+block, i*cols+j)
+		}
+	}
+	for j := range cols {
+		f.op("MOVQ a+16(FP), AX")
+		f.op("MOVQ R13, SI")
+		f.op("MOVQ blocks+48(FP), CX")
+		f.op("SUBQ $4, CX")
+		f.op("JLT rest%d", j)
+		f.label(fmt.Sprintf("loop%d", j))
+		for block := range 4 {
+			f.op("VPXORD %d(SI), Z31, Z%d", 64*block, 24+block)
+			f.op("%s %s+%d(SI)", "PREFETCHT1", "2048", 64*block)
+		}
+		for block := range 4 {
+			for i := range rows {
+				addr := rowAddr(i, "AX", "BX", "R8", "")
+				if block > 0 {
+					addr = fmt.Sprintf("%d%s", 64*block, addr)
+				}
+				f.op("VPDPBUSD %s, Z%d, Z%d", addr, 24+block, i*cols+j)
+			}
+		}
+		f.op("ADDQ $256, AX")
+		f.op("ADDQ $256, SI")
+		f.op("SUBQ $4, CX")
+		f.op("JGE loop%d", j)
+		f.label(fmt.Sprintf("rest%d", j))
+		f.op("ADDQ $4, CX")
+		f.op("JZ tail%d", j)
+		f.label(fmt.Sprintf("single%d", j))
+		f.op("VMOVDQU8 (SI), Z24")
+		step(j, 0)
+		f.op("ADDQ $64, AX")
+		f.op("ADDQ $64, SI")
+		f.op("DECQ CX")
+		f.op("JNZ single%d", j)
+		f.label(fmt.Sprintf("tail%d", j))
+		f.op("TESTQ R11, R11")
+		f.op("JZ next%d", j)
+		f.op("VMOVDQU8.Z (SI), K1, Z24")
+		step(j, 0)
+		f.label(fmt.Sprintf("next%d", j))
+		f.op("ADDQ DX, R13")
+	}
+	f.op("MOVQ ldc+8(FP), CX")
+	f.op("MOVQ DI, AX")
+	reduce4x512(f, rows)
+	f.op("ADDQ $%d, DI", 4*cols)
+	f.op("DECQ R12")
+	f.op("JNZ group")
+	f.op("VZEROUPPER")
+	f.op("RET")
+	f.WriteString("\n")
+}
