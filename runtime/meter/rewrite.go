@@ -19,6 +19,7 @@ type Result struct {
 	MemoryMaxPages uint32                      // declared or imposed
 	Exports        map[string]wasmbin.FuncType // function exports of the original
 	HasStart       bool                        // a start function is exported as abi.ExportStart
+	Module         *wasmbin.Module             // the original, decoded and checked
 
 	// InstanceGas is the price of making an instance: initial memory, data
 	// and element segments. The start function is not in it.
@@ -114,7 +115,7 @@ func (r *rewriter) inspect(p *plan) {
 
 func (r *rewriter) describe() {
 	m, res := r.m, &r.res
-	res.HasStart = m.HasStart
+	res.HasStart, res.Module = m.HasStart, m
 	res.Exports = make(map[string]wasmbin.FuncType)
 	for _, e := range m.Exports {
 		if e.Kind == wasmbin.KindFunc {

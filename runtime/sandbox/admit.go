@@ -39,12 +39,55 @@ type Info struct {
 // consensus. Errors are *meter.InvalidModuleError or *meter.LimitError.
 // Limits and costs may be nil for the defaults.
 func Check(wasm []byte, limits *meter.Limits, costs *meter.Schedule) (Info, error) {
+	if limits == nil {
+		l := meter.DefaultLimits()
+		limits = &l
+	}
 	_, info, err := admission(wasm, meterConfig(limits, costs))
 	return info, err
 }
 
+// ExecutionLimits are the limits under which a module is executed once it is
+// admitted. Whatever meter.DefaultLimits bounds to keep compilation cheap is
+// doubled, so that a release which admits less still executes what others
+// admitted; what a guest could tell apart is the same.
+func ExecutionLimits() meter.Limits {
+	l := meter.DefaultLimits()
+	for _, n := range []*int{
+		&l.Functions, &l.Exports, &l.Globals, &l.DataSegments, &l.Elements, &l.ElementItems,
+		&l.Nesting, &l.Labels, &l.Blocks, &l.Loops, &l.LoopNesting, &l.NestingLocals, &l.LoopsLocals,
+		&l.BlockSquares, &l.TotalLocals, &l.Squares, &l.TotalNestingLocals, &l.TotalLoopsLocals,
+	} {
+		*n *= 2
+	}
+	return l
+}
+
+// CheckUpload is what a node or an author asks before a module goes to
+// everybody: Check with the default limits, and a compilation under
+// UploadCompile, a fraction of what execution is given. Unlike Check it
+// depends on this machine's speed, so it can advise against an upload but is
+// no part of consensus. Errors are those of Admit; a compilation beyond its
+// bounds is a *meter.LimitError. The result stays in the cache on disk.
+func (r *Runtime) CheckUpload(wasm []byte) (Info, CompileCost, error) {
+	if err := r.gate.enter(); err != nil {
+		return Info{}, CompileCost{}, hostErr("check", err)
+	}
+	defer r.gate.leave()
+	info, err := Check(wasm, nil, r.cfg.Costs)
+	if err != nil || r.comp.direct {
+		return info, CompileCost{}, err
+	}
+	p, _, err := admission(wasm, r.meter)
+	if err != nil {
+		return info, CompileCost{}, admitErr(err)
+	}
+	_, cost, err := r.comp.apart(r.ctx, request{key: r.artifactKey(info.Hash), limits: UploadCompile}, p)
+	return info, cost, admitErr(uploadRefusal(err, UploadCompile))
+}
+
 func meterConfig(limits *meter.Limits, costs *meter.Schedule) meter.Config {
-	c := meter.Config{Limits: meter.DefaultLimits(), Costs: costs, Import: checkImport, ExportGlobals: true}
+	c := meter.Config{Limits: ExecutionLimits(), Costs: costs, Import: checkImport, ExportGlobals: true}
 	if limits != nil {
 		c.Limits = *limits
 	}
@@ -67,14 +110,10 @@ func admission(wasm []byte, cfg meter.Config) (*prepared, Info, error) {
 			return nil, Info{}, &meter.InvalidModuleError{Rule: "export of another type", Err: fmt.Errorf("export %s", want.name)}
 		}
 	}
-	m, err := wasmbin.Decode(wasm, cfg.Limits.Limits)
-	if err != nil {
+	if err := checkSegments(res.Module); err != nil {
 		return nil, Info{}, err
 	}
-	if err := checkSegments(m); err != nil {
-		return nil, Info{}, err
-	}
-	p, err := prepare(res, m)
+	p, err := prepare(res)
 	has := func(name string) bool { _, ok := res.Exports[name]; return ok }
 	return p, Info{
 		Hash:        sha256.Sum256(wasm),
@@ -119,6 +158,9 @@ func (r *Runtime) artifactKey(hash [32]byte) [32]byte {
 
 // admitErr keeps a module's faults apart from the host's.
 func admitErr(err error) error {
+	if err == nil {
+		return nil
+	}
 	var invalid *meter.InvalidModuleError
 	var limit *meter.LimitError
 	if errors.As(err, &invalid) || errors.As(err, &limit) {

@@ -25,7 +25,7 @@ import (
 const (
 	macKeyFile    = "mac.key" // 32 random bytes, mode 0600
 	macSize       = 32
-	artifactMagic = "ASSAYWC1"
+	artifactMagic = "ASSAYWC2"
 	// maxArtifact bounds what is read back, in bytes. Machine code of the
 	// largest admissible module is well under this.
 	maxArtifact = 1 << 30
@@ -88,27 +88,28 @@ func loadMACKey(path string) (key [macSize]byte, err error) {
 		}
 		fresh := make([]byte, macSize)
 		rand.Read(fresh)
-		tmp, terr := writeTemp(filepath.Dir(path), fresh)
-		if terr != nil {
-			return key, terr
-		}
+		put := os.Link // fails if another process was faster
 		if err == nil {
-			terr = os.Rename(tmp, path)
-		} else if terr = os.Link(tmp, path); errors.Is(terr, fs.ErrExist) {
-			terr = nil // another process was faster: read its key
+			put = os.Rename
 		}
-		os.Remove(tmp)
-		if terr != nil {
-			return key, terr
+		if err := writeWhole(path, put, fresh); err != nil && !errors.Is(err, fs.ErrExist) {
+			return key, err
 		}
 	}
 	return key, errors.New("key file keeps changing")
 }
 
-func writeTemp(dir string, parts ...[]byte) (string, error) {
-	f, err := os.CreateTemp(dir, ".tmp-*") // mode 0600
+// writeWhole writes a file in a stage beside path and puts it there, so that
+// path is never half written and nothing stays if the process dies.
+func writeWhole(path string, put func(from, to string) error, parts ...[]byte) error {
+	st, err := newStage(filepath.Dir(path))
 	if err != nil {
-		return "", err
+		return err
+	}
+	defer st.close()
+	f, err := os.OpenFile(filepath.Join(st.dir, "file"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
 	}
 	for _, p := range parts {
 		if _, err = f.Write(p); err != nil {
@@ -119,10 +120,9 @@ func writeTemp(dir string, parts ...[]byte) (string, error) {
 		err = cerr
 	}
 	if err != nil {
-		os.Remove(f.Name())
-		return "", err
+		return err
 	}
-	return f.Name(), nil
+	return put(f.Name(), path)
 }
 
 // cacheKey names an artifact by everything that its bytes depend on.
@@ -235,12 +235,8 @@ func (c *diskCache) store(key [32]byte, a *artifact) error {
 	prefixed := func(b []byte) []byte { return binary.LittleEndian.AppendUint32(nil, uint32(len(b))) }
 	meta := a.meta()
 	parts := [][]byte{prefixed([]byte(a.name)), []byte(a.name), prefixed(a.wasm), a.wasm, prefixed(meta), meta, a.native}
-	tmp, err := writeTemp(c.dir, append([][]byte{[]byte(artifactMagic), c.mac(key, parts...)}, parts...)...)
-	if err != nil {
-		return err
-	}
-	if err := os.Rename(tmp, c.path(key)); err != nil {
-		os.Remove(tmp)
+	all := append([][]byte{[]byte(artifactMagic), c.mac(key, parts...)}, parts...)
+	if err := writeWhole(c.path(key), os.Rename, all...); err != nil {
 		return err
 	}
 	c.trim(c.path(key))

@@ -273,7 +273,7 @@ func TestCacheShared(t *testing.T) {
 			t.Fatalf("guest %d: %+v", n, stats)
 		}
 	}
-	left, _ := filepath.Glob(filepath.Join(dir, ".tmp-*"))
+	left, _ := filepath.Glob(filepath.Join(dir, stagePrefix+"*"))
 	if len(left) != 0 {
 		t.Fatalf("files left: %v", left)
 	}

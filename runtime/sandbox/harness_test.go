@@ -48,7 +48,7 @@ func engines(t testing.TB) []engine {
 	t.Helper()
 	var out []engine
 	for _, interp := range []bool{false, true} {
-		rt, err := New(Config{Interpreter: interp})
+		rt, err := New(Config{Interpreter: interp, TrustModules: true})
 		if err != nil {
 			t.Fatal(err)
 		}

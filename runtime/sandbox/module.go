@@ -16,6 +16,7 @@ type Module struct {
 	compiled wazero.CompiledModule
 	prepared *prepared
 	exports  map[string]bool
+	cost     CompileCost
 
 	snapTaken atomic.Bool // by the first instance that got so far
 	snap      atomic.Pointer[snapshot]
@@ -72,10 +73,11 @@ func (m *Module) admit(wasm []byte) (err error) {
 		}
 	}()
 	r := m.rt
-	m.compiled, m.prepared, err = r.comp.compile(context.Background(), r.artifactKey(m.hash), func() (*prepared, error) {
-		p, _, err := admission(wasm, r.meter)
-		return p, err
-	})
+	m.compiled, m.prepared, m.cost, err = r.comp.compile(r.ctx, request{
+		key: r.artifactKey(m.hash), limits: r.cfg.Compile, make: func() (*prepared, error) {
+			p, _, err := admission(wasm, r.meter)
+			return p, err
+		}})
 	if err != nil {
 		return admitErr(err)
 	}
@@ -88,6 +90,10 @@ func (m *Module) admit(wasm []byte) (err error) {
 
 // Hash is the SHA-256 of the original bytes.
 func (m *Module) Hash() [32]byte { return m.hash }
+
+// Cost is what compiling the module took; zero if it came from the cache or
+// was compiled in this process.
+func (m *Module) Cost() CompileCost { return m.cost }
 
 // Exports reports whether the module exports a function, such as abi.ExportInfer.
 func (m *Module) Exports(name string) bool { return m.exports[name] }

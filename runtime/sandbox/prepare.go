@@ -18,6 +18,8 @@ type prepared struct {
 	wasm    []byte
 	data    []segment
 	globals []uint32 // mutable globals that a snapshot holds
+	// minPages and maxPages are the memory's range; zeros without a memory.
+	minPages, maxPages uint32
 	// poolable says that memory, those globals and the WASI state are all
 	// that initialisation can change.
 	poolable bool
@@ -29,8 +31,12 @@ type segment struct {
 }
 
 // prepare takes the data segments out of a rewritten module.
-func prepare(res *meter.Result, original *wasmbin.Module) (*prepared, error) {
+func prepare(res *meter.Result) (*prepared, error) {
+	original := res.Module
 	p := &prepared{globals: res.MutableGlobals, poolable: !res.MutatesTables && !res.DropsSegments}
+	if res.HasMemory {
+		p.minPages, p.maxPages = res.MemoryMinPages, res.MemoryMaxPages
+	}
 	for _, g := range res.MutableGlobals {
 		switch original.AllGlobals[g].Type {
 		case wasmbin.I32, wasmbin.I64, wasmbin.F32, wasmbin.F64:
@@ -106,15 +112,15 @@ func (p *prepared) writeData(mem []byte) {
 	}
 }
 
-// meta is everything but the module, for the artifact on disk: flags,
-// globals, segments; all numbers little-endian u32.
+// meta is everything but the module, for the artifact on disk: flags, the
+// memory's range, globals, segments; all numbers little-endian u32.
 func (p *prepared) meta() []byte {
 	u32 := binary.LittleEndian.AppendUint32
 	flag := uint32(0)
 	if p.poolable {
 		flag = 1
 	}
-	b := u32(u32(nil, flag), uint32(len(p.globals)))
+	b := u32(u32(u32(u32(nil, flag), p.minPages), p.maxPages), uint32(len(p.globals)))
 	for _, g := range p.globals {
 		b = u32(b, g)
 	}
@@ -135,9 +141,15 @@ func parsePrepared(wasm, b []byte) (*prepared, bool) {
 		v, b = binary.LittleEndian.Uint32(b), b[4:]
 		return v, true
 	}
-	flag, ok := u32()
-	n, ok2 := u32()
-	if !ok || !ok2 || uint64(n) > uint64(len(b)/4) {
+	const head = 4 * 4
+	if len(b) < head {
+		return nil, false
+	}
+	flag, _ := u32()
+	p.minPages, _ = u32()
+	p.maxPages, _ = u32()
+	n, _ := u32()
+	if uint64(n) > uint64(len(b)/4) {
 		return nil, false
 	}
 	p.poolable = flag == 1

@@ -29,6 +29,13 @@ type Config struct {
 	// CacheBytes bounds the artifacts in CacheDir; those not used for longest
 	// go first. 0: DefaultCacheBytes.
 	CacheBytes int64
+	// Compile bounds the process that compiles a module; zero fields:
+	// ExecutionCompile. Beyond them Admit fails as a failure of this host.
+	Compile CompileLimits
+	// TrustModules compiles in this process, without bounds: only for modules
+	// whose author may take any time and memory. The interpreter, which does
+	// not optimize, and systems other than Linux compile here in any case.
+	TrustModules bool
 	// Interpreter selects wazero's interpreter. Results, traps and gas are
 	// those of the compiler.
 	Interpreter bool
@@ -57,6 +64,9 @@ type Runtime struct {
 	gate    gate
 	initGas int64 // InitGas; less in tests
 
+	ctx    context.Context // until Close
+	cancel context.CancelCauseFunc
+
 	mu      sync.Mutex
 	closed  bool
 	modules map[[32]byte]*Module
@@ -72,11 +82,16 @@ func New(cfg Config) (*Runtime, error) {
 }
 
 func open(cfg Config) (_ *Runtime, err error) {
-	rc := wazero.NewRuntimeConfig()
+	rc := runtimeConfig(wazero.NewRuntimeConfig())
 	if cfg.Interpreter {
-		rc = wazero.NewRuntimeConfigInterpreter()
+		rc = runtimeConfig(wazero.NewRuntimeConfigInterpreter())
 	}
-	rc = rc.WithCoreFeatures(api.CoreFeaturesV2).WithDebugInfoEnabled(false)
+	if cfg.Compile.CPU <= 0 {
+		cfg.Compile.CPU = ExecutionCompile.CPU
+	}
+	if cfg.Compile.Memory == 0 {
+		cfg.Compile.Memory = ExecutionCompile.Memory
+	}
 	r := &Runtime{cfg: cfg, initGas: InitGas, modules: map[[32]byte]*Module{}}
 	r.gate.idle = make(chan struct{})
 	r.meter = meterConfig(cfg.Limits, cfg.Costs)
@@ -84,31 +99,40 @@ func open(cfg Config) (_ *Runtime, err error) {
 	if r.traps, err = collectEngineTraps(); err != nil {
 		return nil, err
 	}
-	if cfg.CacheDir != "" {
-		if r.comp.disk, err = openCache(cfg.CacheDir, cfg.CacheBytes); err != nil {
-			return nil, err
-		}
-		if r.comp.stage, err = os.MkdirTemp("", "assay-compile-*"); err != nil {
-			return nil, err
-		}
-		if r.wzc, err = wazero.NewCompilationCacheWithDir(r.comp.stage); err != nil {
-			os.RemoveAll(r.comp.stage)
+	r.comp.direct = cfg.Interpreter || cfg.TrustModules || !canSpawn || !compilerSupported
+	r.comp.root = cfg.CacheDir
+	if cfg.CacheDir == "" {
+		r.comp.root = os.TempDir()
+	} else if r.comp.disk, err = openCache(cfg.CacheDir, cfg.CacheBytes); err != nil {
+		return nil, err
+	}
+	if r.comp.disk != nil || !r.comp.direct {
+		if r.wzc, err = r.comp.open(); err != nil {
 			return nil, err
 		}
 		rc = rc.WithCompilationCache(r.wzc)
 	}
-	ctx := context.Background()
-	r.wz = wazero.NewRuntimeWithConfig(ctx, rc)
+	r.ctx, r.cancel = context.WithCancelCause(context.Background())
+	r.wz = wazero.NewRuntimeWithConfig(r.ctx, rc)
 	r.comp.wz = r.wz
-	if err := instantiateHost(ctx, r.wz); err != nil {
+	if err := instantiateHost(r.ctx, r.wz); err != nil {
 		r.Close()
 		return nil, err
 	}
 	return r, nil
 }
 
-// Close frees every instance, module and kernel of the runtime. A guest that
-// is running ends at its next host call, or when its gas does, with a
+// runtimeConfig is what every engine of this package has in common: the
+// machine code depends on it.
+func runtimeConfig(rc wazero.RuntimeConfig) wazero.RuntimeConfig {
+	return rc.WithCoreFeatures(api.CoreFeaturesV2).WithDebugInfoEnabled(false)
+}
+
+// compilerSupported says that wazero has a compiler for this processor.
+const compilerSupported = goruntime.GOARCH == "amd64" || goruntime.GOARCH == "arm64"
+
+// Close frees every instance, module and kernel of the runtime. A compilation
+// ends at once. A guest that is running ends at its next host call, or when its gas does, with a
 // *HostError; Close waits for it. Idempotent. Emit must not call it.
 func (r *Runtime) Close() error {
 	r.mu.Lock()
@@ -118,6 +142,7 @@ func (r *Runtime) Close() error {
 	}
 	r.closed = true
 	r.mu.Unlock()
+	r.cancel(ErrClosed) // ends the compiler process
 	r.gate.close()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -128,9 +153,6 @@ func (r *Runtime) Close() error {
 	}
 	if r.wzc != nil {
 		if e := r.wzc.Close(ctx); err == nil {
-			err = e
-		}
-		if e := os.RemoveAll(r.comp.stage); err == nil {
 			err = e
 		}
 	}

@@ -1,0 +1,54 @@
+//go:build unix
+
+package sandbox
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// lockStage locks a directory just made. It returns nil without an error if a
+// sweeper took it for abandoned in between.
+func lockStage(dir string) (*stage, error) {
+	f, err := openDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for err = unix.EINTR; err == unix.EINTR; {
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX) // waits for a sweeper at most
+	}
+	if err != nil {
+		f.Close()
+		return nil, &fs.PathError{Op: "lock", Path: dir, Err: err}
+	}
+	held, err1 := f.Stat()
+	there, err2 := os.Lstat(dir)
+	if err1 != nil || err2 != nil || !os.SameFile(held, there) {
+		f.Close()
+		return nil, nil
+	}
+	return &stage{dir, f}, nil
+}
+
+// abandoned returns the locked directory if nobody else holds it.
+func abandoned(dir string) *os.File {
+	f, err := openDir(dir)
+	if err != nil {
+		return nil // gone, or another user's
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		return nil
+	}
+	return f
+}
+
+func openDir(dir string) (*os.File, error) {
+	return os.OpenFile(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+}
