@@ -322,21 +322,6 @@ func BenchmarkPowUnits(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100, "ns/unit")
 }
 
-func BenchmarkStart(b *testing.B) {
-	for name, wasm := range map[string][]byte{"go": guest(b, "pow"), "c": inferGuest(nil, nil)} {
-		b.Run(name, func(b *testing.B) {
-			m := admit(b, cachedEngines(b)[0].rt, wasm)
-			for b.Loop() {
-				in, err := m.Start(context.Background(), Job{Gas: testGas})
-				if err != nil {
-					b.Fatal(err)
-				}
-				in.Close()
-			}
-		})
-	}
-}
-
 // TestInitGasSuffices: real guests initialise with a tenth of the budget.
 func TestInitGasSuffices(t *testing.T) {
 	for _, name := range []string{"pow", "wasi"} {

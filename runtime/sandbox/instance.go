@@ -52,6 +52,18 @@ type Job struct {
 	// returns true to tell the guest to stop. It runs on the caller's
 	// goroutine and must not use the instance; the text stays valid. May be nil.
 	Emit func(token uint32, text []byte) (stop bool)
+
+	// MemoryPages is the most that the memory may grow to, in pages of 64 KiB,
+	// if the module asks for more: the manifest's figure. It is part of what a
+	// result depends on. 0: what the module says.
+	MemoryPages uint32
+	// Memory is what the memory is taken from; nil: the rest of the
+	// Runtime's budget.
+	Memory *Share
+	// Wait makes Start wait for memory until its context ends, instead of
+	// failing with ErrMemory. Whoever holds instances while it waits for
+	// another may wait for itself.
+	Wait bool
 }
 
 // Model is weights on a device, shared read-only by many instances. Space must
@@ -114,8 +126,9 @@ type Instance struct {
 
 // Start makes an instance of the module for a job: it reserves its memory and
 // tensor memory, initialises it (the start function, then _initialize) and
-// checks its ABI version. A *TrapError or *meter.InvalidModuleError is the
-// module's fault, the same on every host; anything else is a *HostError.
+// checks its ABI version. A *TrapError, *meter.InvalidModuleError or
+// *meter.LimitError is the module's fault in this job, the same on every host;
+// anything else is a *HostError.
 func (m *Module) Start(ctx context.Context, job Job) (*Instance, error) {
 	if err := m.rt.gate.enter(); err != nil {
 		return nil, hostErr("start", err)
@@ -131,11 +144,10 @@ func (m *Module) Start(ctx context.Context, job Job) (*Instance, error) {
 	in.ctx = callContext{context.Background(), in}
 	in.known = knownBytes(job.Known)
 	in.log.cap = job.LogBytes
-	snap := m.snap.Load()
-	inst, res, err := m.rt.instantiate(&in.ctx, m.compiled, snap)
+	snap, inst, res, err := m.instantiate(ctx, in)
 	if err != nil {
 		m.release()
-		return nil, hostErr("start", err)
+		return nil, startErr(err)
 	}
 	in.inst, in.res = inst, res
 	if res != nil {
@@ -168,6 +180,54 @@ func (m *Module) Start(ctx context.Context, job Job) (*Instance, error) {
 	}
 	ok = true
 	return in, nil
+}
+
+// instantiate takes the memory of an instance and makes it. The snapshot is
+// nil if the instance must be initialised.
+func (m *Module) instantiate(ctx context.Context, in *Instance) (*snapshot, api.Module, *reservation, error) {
+	pages, err := in.job.memory(m.prepared)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	alloc := &allocator{limit: uint64(pages) * wasmPage, share: in.job.Memory}
+	if alloc.share == nil {
+		alloc.share = &m.rt.budget
+	}
+	if !in.job.Wait {
+		err = alloc.share.take(alloc.limit)
+	} else {
+		err = m.rt.waitFor(ctx, alloc.share, alloc.limit)
+	}
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	// Growing may fail in one and not in the other with another maximum.
+	if alloc.snap = m.snap.Load(); alloc.snap != nil && alloc.snap.maxPages != pages {
+		alloc.snap = nil
+	}
+	inst, res, err := m.rt.instantiate(&in.ctx, m.compiled, alloc)
+	return alloc.snap, inst, res, err
+}
+
+// memory is the most pages that an instance of the module gets in this job.
+func (j *Job) memory(p *prepared) (uint32, error) {
+	if j.MemoryPages == 0 || j.MemoryPages >= p.maxPages {
+		return p.maxPages, nil
+	}
+	if j.MemoryPages < p.minPages {
+		return 0, &meter.LimitError{Limit: "memory pages of the job", Value: uint64(p.minPages), Max: uint64(j.MemoryPages)}
+	}
+	return j.MemoryPages, nil
+}
+
+// startErr keeps the one fault of a module before it runs apart from the
+// host's.
+func startErr(err error) error {
+	var limit *meter.LimitError
+	if errors.As(err, &limit) {
+		return err
+	}
+	return hostErr("start", err)
 }
 
 func (j *Job) check() error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"math"
 	"strconv"
 
 	"github.com/tetratelabs/wazero"
@@ -38,7 +39,7 @@ func (r *Runtime) Kernels(ctx context.Context, wasm []byte, memPages uint32) (*K
 	if err != nil {
 		return nil, &HostError{Op: "kernel", Err: err}
 	}
-	mod, res, err := r.instantiate(ctx, compiled, nil)
+	mod, res, err := r.instantiate(ctx, compiled, &allocator{limit: math.MaxUint64})
 	if err != nil {
 		_ = compiled.Close(ctx)
 		return nil, hostErr("kernel", err)

@@ -29,7 +29,7 @@ func TestModuleLifetime(t *testing.T) {
 	if _, err := a.Start(context.Background(), Job{}); !errors.Is(err, ErrClosed) {
 		t.Fatal(err)
 	}
-	if used := rt.budget.used.Load(); used != 0 {
+	if used := rt.budget.used; used != 0 {
 		t.Fatalf("%d bytes still reserved", used)
 	}
 }

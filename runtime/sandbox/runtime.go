@@ -45,9 +45,10 @@ type Config struct {
 	// Costs is the schedule of instruction prices; nil: meter.DefaultSchedule.
 	// Nodes that must agree use equal schedules.
 	Costs *meter.Schedule
-	// MemoryBudget bounds the sum of the memory maxima of all live instances,
-	// in bytes; 0 is unlimited. An instance that does not fit is refused
-	// before it starts.
+	// MemoryBudget bounds the sum of the memory maxima of all live instances
+	// and of what is reserved, in bytes; 0 is unlimited. An instance that does
+	// not fit is refused with ErrMemory before it starts, or waits (Job.Wait).
+	// Kernels are not in it: their memory is tensors, which devices account for.
 	MemoryBudget uint64
 }
 
@@ -60,7 +61,7 @@ type Runtime struct {
 	comp    compiler
 	meter   meter.Config
 	traps   *engineTraps
-	budget  budget
+	budget  Share
 	gate    gate
 	initGas int64 // InitGas; less in tests
 
@@ -174,17 +175,17 @@ func compileContext(ctx context.Context) context.Context {
 	return experimental.WithCompilationWorkers(ctx, min(4, goruntime.GOMAXPROCS(0)))
 }
 
-// instantiate makes an instance of compiled whose memory comes from this
-// runtime's budget. No code of the module runs. The reservation is nil if the
-// module has no memory. Memory starts as the snapshot's if there is one.
-func (r *Runtime) instantiate(ctx context.Context, compiled wazero.CompiledModule, snap *snapshot) (mod api.Module, mem *reservation, err error) {
-	alloc := &allocator{budget: &r.budget, snap: snap}
+// instantiate makes an instance of compiled with memory as alloc says. No code
+// of the module runs. The reservation is nil if the module has no memory.
+func (r *Runtime) instantiate(ctx context.Context, compiled wazero.CompiledModule, alloc *allocator) (mod api.Module, mem *reservation, err error) {
 	defer func() {
 		if err == nil {
 			return
 		}
 		mod, mem = nil, nil
-		if alloc.got != nil && alloc.got.budget != nil {
+		if alloc.got == nil {
+			alloc.share.give(alloc.limit)
+		} else {
 			alloc.got.Free()
 		}
 	}()
@@ -198,4 +199,12 @@ func (r *Runtime) instantiate(ctx context.Context, compiled wazero.CompiledModul
 	cfg := wazero.NewModuleConfig().WithName("").WithStartFunctions()
 	mod, err = r.wz.InstantiateModule(experimental.WithMemoryAllocator(ctx, alloc), compiled, cfg)
 	return mod, alloc.got, err
+}
+
+// waitFor waits for memory until the caller's context or the runtime ends.
+func (r *Runtime) waitFor(ctx context.Context, s *Share, n uint64) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(r.ctx, func() { cancel(ErrClosed) })()
+	return s.wait(ctx, n)
 }

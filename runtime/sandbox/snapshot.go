@@ -17,13 +17,15 @@ const maxSnapshot = 64 << 20
 // on write and take over the rest, instead of running the initialisation.
 // Since that is a function of the module alone, nobody can tell.
 type snapshot struct {
-	image   image  // memory
-	size    uint64 // bytes, a multiple of wasmPage
-	globals []uint64
-	elapsed uint64
-	random  int64 // position in the random stream
-	log     []byte
-	initGas int64
+	image image  // memory
+	size  uint64 // bytes, a multiple of wasmPage
+	// maxPages of the instance that initialised: what growing was measured by.
+	maxPages uint32
+	globals  []uint64
+	elapsed  uint64
+	random   int64 // position in the random stream
+	log      []byte
+	initGas  int64
 }
 
 // takeSnapshot keeps the instance's state for later ones. It returns nil
@@ -33,7 +35,7 @@ func (in *Instance) takeSnapshot() *snapshot {
 	if !p.poolable || in.res == nil || in.res.size == 0 || in.res.size > maxSnapshot {
 		return nil
 	}
-	s := &snapshot{size: in.res.size, elapsed: in.wasi.elapsed, log: append([]byte(nil), in.log.buf...), initGas: in.initGas}
+	s := &snapshot{size: in.res.size, maxPages: uint32(len(in.res.space.addr) / wasmPage), elapsed: in.wasi.elapsed, log: append([]byte(nil), in.log.buf...), initGas: in.initGas}
 	globals, ok := in.ownGlobals()
 	if !ok {
 		return nil

@@ -181,7 +181,7 @@ func TestStartsLeaveNothing(t *testing.T) {
 	if n := count("/proc/self/fd"); n > files+5 {
 		t.Errorf("%d files, were %d", n, files)
 	}
-	if used := rt.budget.used.Load(); used != 0 {
+	if used := rt.budget.used; used != 0 {
 		t.Errorf("%d bytes still reserved", used)
 	}
 }

@@ -221,7 +221,7 @@ func TestMemoryBudget(t *testing.T) {
 	}
 	in.Close()
 	ins[1].Close()
-	if used := rt.budget.used.Load(); used != 0 {
+	if used := rt.budget.used; used != 0 {
 		t.Fatalf("%d bytes still reserved", used)
 	}
 }
