@@ -45,7 +45,7 @@ func (d *demo) govern(ctx context.Context) error {
 	propose := func(deposit sdk.Coins) (uint64, error) {
 		msg, err := govv1.NewMsgSubmitProposal([]sdk.Msg{&registrytypes.MsgActivate{
 			Authority: gov, Slot: "pow", ModuleHash: hash[:], Params: m.Params,
-			TensorBytes: m.TensorBytes, GasSetup: m.GasSetup, GasUnit: m.GasUnit,
+			TensorBytes: m.TensorBytes, MemoryPages: m.MemoryPages, GasSetup: m.GasSetup, GasUnit: m.GasUnit,
 		}}, deposit, researcher.Address(), "", "Prove work with hashpow", "A module is data: replace the proof of work.", false)
 		if err != nil {
 			return 0, err

@@ -118,6 +118,6 @@ func verifyAnswer(ctx context.Context, e *engine, a *client.Answer) error {
 	}
 	job := gateway.RequestJob(e.wasm, model, &entry.Manifest, a.Request, nil)
 	return e.checker.Receipt(ctx, recheck.Answer{
-		Wasm: entry.Wasm, Model: model, Request: a.Request, Tokens: tokens, TensorBytes: job.TensorBytes, Gas: job.Gas,
+		Wasm: entry.Wasm, Model: model, Request: a.Request, Tokens: tokens, TensorBytes: job.TensorBytes, MemoryPages: job.MemoryPages, Gas: job.Gas,
 	}, a.Receipt)
 }

@@ -106,7 +106,7 @@ func (j *judge) AdmitActivation(a registrytypes.Activation, module, model []byte
 	}
 	return j.tryWork(recheck.Work{
 		ModuleHash: info.Hash, Wasm: module, Params: a.Params,
-		Identity: make([]byte, 20), TensorBytes: a.TensorBytes, GasSetup: a.GasSetup, GasUnit: a.GasUnit,
+		Identity: make([]byte, 20), TensorBytes: a.TensorBytes, MemoryPages: a.MemoryPages, GasSetup: a.GasSetup, GasUnit: a.GasUnit,
 	})
 }
 
@@ -191,14 +191,8 @@ func (j *judge) run(job audittypes.Job) (commit.Digest, abi.Trap, error) {
 	}
 	w := recheck.Work{
 		ModuleHash: job.ModuleHash, Wasm: wasm, Params: job.Params, Seed: job.Seed, Identity: job.Identity,
-		TensorBytes: job.TensorBytes, GasSetup: job.GasSetup, GasUnit: job.GasUnit,
-	}
-	var d commit.Digest
-	if job.Key == nil {
-		d, err = j.engine.checker.Unit(j.ctx, w, job.Index)
-	} else {
-		d, err = j.engine.checker.KeyedUnit(j.ctx, w, job.Index, *job.Key)
-	}
+		TensorBytes: job.TensorBytes, MemoryPages: job.MemoryPages, GasSetup: job.GasSetup, GasUnit: job.GasUnit,
+	}, job.Index)
 	var trap *recheck.TrapError
 	switch {
 	case err == nil:

@@ -28,7 +28,7 @@ func (l minerLink) Epoch(ctx context.Context) (miner.Epoch, error) {
 	return miner.Epoch{
 		Number: e.Number, Height: r.Height, Start: e.StartHeight, ComputeEnd: e.ComputeEnd, CommitEnd: e.CommitEnd,
 		Seed: [32]byte(e.Seed), Module: [32]byte(e.Work.ModuleHash), Params: e.Work.Params,
-		TensorBytes: e.Work.TensorBytes, GasSetup: e.Work.GasSetup, GasUnit: e.Work.GasUnit,
+		TensorBytes: e.Work.TensorBytes, MemoryPages: e.Work.MemoryPages, GasSetup: e.Work.GasSetup, GasUnit: e.Work.GasUnit,
 		Fold: e.Params.Fold, MinUnits: e.Params.MinClaimUnits, MaxUnits: e.Params.MaxClaimUnits,
 		MaxExtensions: e.Params.MaxExtensions,
 	}, nil

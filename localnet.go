@@ -134,7 +134,7 @@ func (s localSpec) genesis(g *network.Genesis) error {
 			})
 			r.Active = append(r.Active, registrytypes.Activation{
 				Slot: "pow", ModuleHash: m.Hash[:], Params: m.Params, TensorBytes: m.TensorBytes,
-				GasSetup: m.GasSetup, GasUnit: m.GasUnit,
+				MemoryPages: m.MemoryPages, GasSetup: m.GasSetup, GasUnit: m.GasUnit,
 			})
 			return nil
 		}),

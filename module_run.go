@@ -19,7 +19,7 @@ func ceiling(gas int64) int64 { return gas + (gas+7)/8 }
 // runUnits computes units in a fresh instance and returns their digests and
 // the gas of set-up and units.
 func runUnits(ctx context.Context, dev device.Device, mod *sandbox.Module, w recheck.Work, indexes []uint64) (digests []manifest.Hash, setup, gas int64, err error) {
-	in, err := mod.Start(ctx, sandbox.Job{Device: dev, TensorBytes: w.TensorBytes, Seed: w.Seed, Identity: w.Identity,
+	in, err := mod.Start(ctx, sandbox.Job{Device: dev, TensorBytes: w.TensorBytes, MemoryPages: w.MemoryPages, Seed: w.Seed, Identity: w.Identity,
 		Params: w.Params, Gas: w.GasSetup, GasUnit: w.GasUnit})
 	if err != nil {
 		return nil, 0, 0, asTrap(err)

@@ -39,6 +39,7 @@ func (s workSource) OpenEpoch(ctx context.Context, epoch uint64) (sprinttypes.Wo
 	}
 	return sprinttypes.Work{
 		ModuleHash: a.ModuleHash, Params: a.Params, TensorBytes: a.TensorBytes, GasSetup: a.GasSetup, GasUnit: a.GasUnit,
+		MemoryPages: a.MemoryPages,
 	}, nil
 }
 

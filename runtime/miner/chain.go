@@ -20,6 +20,7 @@ type Epoch struct {
 	Module      [32]byte // SHA-256 of the module
 	Params      []byte
 	TensorBytes int64
+	MemoryPages uint32 // most memory of an instance; 0: what the module says
 	GasSetup    int64
 	GasUnit     int64
 

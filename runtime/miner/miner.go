@@ -165,7 +165,7 @@ func (m *Miner) take(ctx context.Context, e Epoch) *epochState {
 		return s
 	}
 	w := recheck.Work{ModuleHash: e.Module, Params: e.Params, Seed: e.Seed, Identity: m.cfg.Address,
-		TensorBytes: e.TensorBytes, GasSetup: e.GasSetup, GasUnit: e.GasUnit}
+		TensorBytes: e.TensorBytes, MemoryPages: e.MemoryPages, GasSetup: e.GasSetup, GasUnit: e.GasUnit}
 	store, err := OpenStore(StoreConfig{Dir: m.dirOf(e.Number), Identity: workIdentity(e, m.cfg.Address),
 		Fold: e.Fold, DigestBytes: m.cfg.DigestBytes})
 	if err != nil {
@@ -197,8 +197,8 @@ func (m *Miner) dirOf(epoch uint64) string {
 // workIdentity names all that a stored digest depends on.
 func workIdentity(e Epoch, address []byte) [32]byte {
 	h := blake3.New(32, nil)
-	fmt.Fprintf(h, "assay/store/1 %d %x %x %x %x %d %d %d %d", e.Number, e.Seed, e.Module, e.Params, address,
-		e.TensorBytes, e.GasSetup, e.GasUnit, e.Fold)
+	fmt.Fprintf(h, "assay/store/1 %d %x %x %x %x %d %d %d %d %d", e.Number, e.Seed, e.Module, e.Params, address,
+		e.TensorBytes, e.MemoryPages, e.GasSetup, e.GasUnit, e.Fold)
 	return [32]byte(h.Sum(nil))
 }
 

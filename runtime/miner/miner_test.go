@@ -445,7 +445,7 @@ func TestSandboxWorker(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg, _ := config(64)
-	cfg.Work = recheck.Work{ModuleHash: [32]byte(e.Manifest.Hash), Wasm: e.Wasm, Params: e.Manifest.Params, TensorBytes: e.Manifest.TensorBytes,
+	cfg.Work = recheck.Work{ModuleHash: [32]byte(e.Manifest.Hash), Wasm: e.Wasm, Params: e.Manifest.Params, TensorBytes: e.Manifest.TensorBytes, MemoryPages: e.Manifest.MemoryPages,
 		GasSetup: e.Manifest.GasSetup, GasUnit: e.Manifest.GasUnit}
 	l := ledger.New(cfg)
 	l.Hold(5) // in the compute phase, however long compiling takes

@@ -48,5 +48,14 @@ func (img image) mapTo(r region, size uint64) error {
 	return nil
 }
 
+// SystemMemory is what the machine has, in bytes; 0 if that is unknown.
+func SystemMemory() uint64 {
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return 0
+	}
+	return uint64(info.Totalram) * uint64(info.Unit)
+}
+
 // release frees the image; instances that mapped it keep what they have.
 func (img image) release() { _ = unix.Close(img.fd) }

@@ -103,7 +103,7 @@ func measure(ctx context.Context, rt *sandbox.Runtime, dev device.Device, e cata
 	defer compiled.Close()
 	m := e.Manifest
 	w := recheck.Work{ModuleHash: m.Hash, Wasm: e.Wasm, Params: m.Params, Identity: make([]byte, 20),
-		TensorBytes: m.TensorBytes, GasSetup: m.GasSetup, GasUnit: m.GasUnit}
+		TensorBytes: m.TensorBytes, MemoryPages: m.MemoryPages, GasSetup: m.GasSetup, GasUnit: m.GasUnit}
 	claim, tree, digests, rate, err := mine(ctx, rt, dev, w, each)
 	if err != nil {
 		return figures{}, err

@@ -44,7 +44,7 @@ func (v *MinerView) Epoch(context.Context) (miner.Epoch, error) {
 	defer unlock()
 	l, c := v.l, v.l.cfg
 	return miner.Epoch{Number: l.epoch, Height: l.height, Start: l.start, ComputeEnd: l.computeEnd(), CommitEnd: l.commitEnd(),
-		Seed: l.seed, Module: c.Work.ModuleHash, Params: c.Work.Params, TensorBytes: c.Work.TensorBytes, GasSetup: c.Work.GasSetup,
+		Seed: l.seed, Module: c.Work.ModuleHash, Params: c.Work.Params, TensorBytes: c.Work.TensorBytes, MemoryPages: c.Work.MemoryPages, GasSetup: c.Work.GasSetup,
 		GasUnit: c.Work.GasUnit, Fold: c.Fold, MinUnits: c.MinUnits, MaxUnits: c.MaxUnits, MaxExtensions: c.MaxExtensions}, nil
 }
 

@@ -77,7 +77,7 @@ func newNetwork(t *testing.T, bend ...func(*ledger.Config)) *network {
 	})
 	m := pow.Manifest
 	n.cfg = ledger.Config{Work: recheck.Work{ModuleHash: [32]byte(m.Hash), Wasm: pow.Wasm, Params: m.Params, Seed: [32]byte{3},
-		TensorBytes: m.TensorBytes, GasSetup: m.GasSetup, GasUnit: m.GasUnit}, Checker: n.checker,
+		TensorBytes: m.TensorBytes, MemoryPages: m.MemoryPages, GasSetup: m.GasSetup, GasUnit: m.GasUnit}, Checker: n.checker,
 		Compute: 6, Commit: 4, Audit: 20, Answer: 20, Fold: 16, MinUnits: 16, MaxUnits: units, MaxExtensions: 8,
 		SampleMin: 60, SampleMax: 300, MaxDemand: 4, Block: 20 * time.Millisecond}
 	for i := range byte(3) {

@@ -28,6 +28,7 @@ type Epoch struct {
 	Module      [32]byte
 	Params      []byte
 	TensorBytes int64
+	MemoryPages uint32 // most memory of an instance; 0: what the module says
 	GasSetup    int64
 	GasUnit     int64
 	Fold        uint64

@@ -84,7 +84,7 @@ func (r *round) load(ctx context.Context, info sample.Round) error {
 		return fmt.Errorf("auditor: module bytes do not hash to %x", r.e.Module)
 	}
 	r.work = recheck.Work{ModuleHash: r.e.Module, Wasm: wasm, Params: r.e.Params, Seed: r.e.Seed,
-		TensorBytes: r.e.TensorBytes, GasSetup: r.e.GasSetup, GasUnit: r.e.GasUnit}
+		TensorBytes: r.e.TensorBytes, MemoryPages: r.e.MemoryPages, GasSetup: r.e.GasSetup, GasUnit: r.e.GasUnit}
 	if r.journal, err = openJournal(r.a.cfg.Dir, r.e.Number, r.e.Round, r.proof); err != nil {
 		return err
 	}

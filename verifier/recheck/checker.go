@@ -21,6 +21,11 @@ type Config struct {
 	// device runs on one core, so a checker that uses several has one a core.
 	Device device.Device
 	More   []device.Device
+	// Reserved is a part of the runtime's memory budget that Unit, and nothing
+	// else, takes its instances from: at least what one instance of any module
+	// may need, so that a decision waits for another at most. nil: the rest of
+	// the budget. It stays the caller's.
+	Reserved *sandbox.Share
 	// Idle bounds the set-up instances kept between calls; each holds its
 	// weights on the device. 0: 4.
 	Idle int
@@ -77,7 +82,7 @@ func (c *Checker) KeyedUnit(ctx context.Context, w Work, index uint64, key [32]b
 }
 
 func (c *Checker) fresh(ctx context.Context, w Work, index uint64, key *[32]byte) (sandbox.Unit, error) {
-	s, err := c.open(ctx, w)
+	s, err := c.open(ctx, w, c.cfg.Reserved)
 	if err != nil {
 		return sandbox.Unit{}, err
 	}
@@ -132,12 +137,20 @@ func (c *Checker) take(ctx context.Context, w Work) (*slot, error) {
 		return s, nil
 	}
 	c.mu.Unlock()
-	return c.open(ctx, w)
+	s, err := c.open(ctx, w, nil)
+	if !errors.Is(err, sandbox.ErrMemory) {
+		return s, err
+	}
+	// What idles makes room for what is asked for.
+	if dropped, cerr := c.dropIdle(); dropped == 0 || cerr != nil {
+		return nil, errors.Join(err, cerr)
+	}
+	return c.open(ctx, w, nil)
 }
 
 // open sets up an instance on the least busy device and keeps its module
 // compiled.
-func (c *Checker) open(ctx context.Context, w Work) (*slot, error) {
+func (c *Checker) open(ctx context.Context, w Work, memory *sandbox.Share) (*slot, error) {
 	if err := c.hold(w.ModuleHash, w.Wasm); err != nil {
 		return nil, err
 	}
@@ -154,7 +167,7 @@ func (c *Checker) open(ctx context.Context, w Work) (*slot, error) {
 	if least > 0 {
 		dev = c.cfg.More[least-1]
 	}
-	session, err := Open(ctx, c.cfg.Runtime, dev, w)
+	session, err := open(ctx, c.cfg.Runtime, dev, w, memory)
 	if err != nil {
 		c.leave(least)
 		return nil, err
@@ -253,19 +266,27 @@ func (c *Checker) give(s *slot) error {
 func (c *Checker) Close() error {
 	c.mu.Lock()
 	c.closed = true
-	var all []*slot
-	for c.recent.Len() > 0 {
-		all = append(all, c.remove(c.recent.Back()))
-	}
 	held := c.held
 	c.held = nil
 	c.mu.Unlock()
 	for _, m := range held {
 		m.Close()
 	}
+	_, err := c.dropIdle()
+	return err
+}
+
+// dropIdle closes all idle instances and returns how many there were.
+func (c *Checker) dropIdle() (int, error) {
+	c.mu.Lock()
+	var all []*slot
+	for c.recent.Len() > 0 {
+		all = append(all, c.remove(c.recent.Back()))
+	}
+	c.mu.Unlock()
 	var errs []error
 	for _, s := range all {
 		errs = append(errs, c.end(s))
 	}
-	return errors.Join(errs...)
+	return len(all), errors.Join(errs...)
 }

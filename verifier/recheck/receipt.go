@@ -18,6 +18,7 @@ type Answer struct {
 	Request     commit.Request
 	Tokens      []uint32 // as streamed; nil re-runs the generation instead of one prefill
 	TensorBytes int64
+	MemoryPages uint32 // as in Work
 	Gas         int64
 }
 
@@ -88,7 +89,7 @@ func (c *Checker) run(ctx context.Context, a Answer, want uint32) (out sandbox.O
 	}
 	defer module.Close()
 	running := commit.NewOutput(a.Request.Hash())
-	in, err := module.Start(ctx, sandbox.Job{Device: c.cfg.Device, TensorBytes: a.TensorBytes, Seed: a.Request.Seed,
+	in, err := module.Start(ctx, sandbox.Job{Device: c.cfg.Device, TensorBytes: a.TensorBytes, MemoryPages: a.MemoryPages, Seed: a.Request.Seed,
 		Model: a.Model, Request: a.Request.Bytes(), Known: a.Tokens, Gas: a.Gas,
 		Emit: func(token uint32, text []byte) bool {
 			running.Add(token, text)

@@ -44,6 +44,7 @@ type Work struct {
 	Seed        [32]byte
 	Identity    []byte // the claimant's address bytes
 	TensorBytes int64  // device memory the module may allocate
+	MemoryPages uint32 // most memory of an instance, of 64 KiB; 0: what the module says
 	GasSetup    int64
 	GasUnit     int64
 }
@@ -51,11 +52,11 @@ type Work struct {
 // key names what a set-up instance depends on: not the claimant, so that one
 // expansion of the weights serves the claims of all.
 func (w Work) key() [32]byte {
-	b := append([]byte("assay/work/1"), w.ModuleHash[:]...)
+	b := append([]byte("assay/work/2"), w.ModuleHash[:]...)
 	b = append(b, w.Seed[:]...)
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(w.Params)))
 	b = append(b, w.Params...)
-	for _, v := range []int64{w.TensorBytes, w.GasSetup, w.GasUnit} {
+	for _, v := range []int64{w.TensorBytes, int64(w.MemoryPages), w.GasSetup, w.GasUnit} {
 		b = binary.LittleEndian.AppendUint64(b, uint64(v))
 	}
 	return blake3.Sum256(b)
@@ -72,6 +73,12 @@ type Session struct {
 // pow_setup. Errors: ErrModule, *TrapError, the sandbox's refusal of an
 // invalid module, or *sandbox.HostError.
 func Open(ctx context.Context, rt *sandbox.Runtime, dev device.Device, w Work) (*Session, error) {
+	return open(ctx, rt, dev, w, nil)
+}
+
+// open takes the instance's memory from a reserved share, once it is free, or
+// from what is left of the runtime's budget.
+func open(ctx context.Context, rt *sandbox.Runtime, dev device.Device, w Work, reserved *sandbox.Share) (*Session, error) {
 	if sha256.Sum256(w.Wasm) != w.ModuleHash {
 		return nil, fmt.Errorf("%w: %x", ErrModule, w.ModuleHash)
 	}
@@ -81,7 +88,8 @@ func Open(ctx context.Context, rt *sandbox.Runtime, dev device.Device, w Work) (
 	}
 	s := &Session{module: module}
 	s.instance, err = module.Start(ctx, sandbox.Job{Device: dev, TensorBytes: w.TensorBytes, Seed: w.Seed,
-		Identity: w.Identity, Params: w.Params, Gas: w.GasSetup, GasUnit: w.GasUnit})
+		Identity: w.Identity, Params: w.Params, Gas: w.GasSetup, GasUnit: w.GasUnit,
+		MemoryPages: w.MemoryPages, Memory: reserved, Wait: reserved != nil})
 	if err != nil {
 		module.Close()
 		return nil, initError(err)

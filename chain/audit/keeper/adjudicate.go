@@ -73,7 +73,7 @@ func (k Keeper) job(ctx context.Context, e sprinttypes.Epoch, report types.Repor
 	j := types.Job{
 		ID: [32]byte(report.Id), ModuleHash: [32]byte(e.Work.ModuleHash), Params: e.Work.Params,
 		Seed: [32]byte(e.Seed), Identity: claimant, TensorBytes: e.Work.TensorBytes,
-		GasSetup: e.Work.GasSetup, GasUnit: e.Work.GasUnit, Index: report.Index,
+		GasSetup: e.Work.GasSetup, GasUnit: e.Work.GasUnit, MemoryPages: e.Work.MemoryPages, Index: report.Index,
 	}
 	if report.Validator == "" {
 		return j, nil

@@ -71,8 +71,9 @@ type Job struct {
 	Seed [32]byte
 	// Identity is the claimant's address.
 	Identity []byte
-	// TensorBytes, GasSetup and GasUnit bound the module.
+	// TensorBytes, GasSetup, GasUnit and MemoryPages bound the module.
 	TensorBytes, GasSetup, GasUnit int64
+	MemoryPages                    uint32
 	// Index is the unit's.
 	Index uint64
 	// Key asks for the keyed digest under it; nil for the unit's own digest.

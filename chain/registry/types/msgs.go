@@ -66,6 +66,7 @@ func (m *MsgActivate) Activation(epoch uint64) Activation {
 	return Activation{
 		Slot: m.Slot, ModuleHash: m.ModuleHash, Params: m.Params, TensorBytes: m.TensorBytes,
 		GasSetup: m.GasSetup, GasUnit: m.GasUnit, ModelHash: m.ModelHash, FromEpoch: epoch,
+		MemoryPages: m.MemoryPages,
 	}
 }
 
@@ -88,6 +89,8 @@ func (a Activation) Validate() error {
 		return ErrActivation.Wrapf("%d bytes of parameters, want at most %d", len(a.Params), MaxParamsBytes)
 	case a.TensorBytes < 0:
 		return ErrActivation.Wrapf("tensor_bytes is %d, want at least 0", a.TensorBytes)
+	case a.MemoryPages > MaxMemoryPages:
+		return ErrActivation.Wrapf("memory_pages is %d, want at most %d", a.MemoryPages, MaxMemoryPages)
 	case a.GasSetup < 1 || a.GasUnit < 1:
 		return ErrActivation.Wrapf("gas_setup is %d and gas_unit %d, want at least 1", a.GasSetup, a.GasUnit)
 	case len(a.ModelHash) > 0 && a.Slot == SlotPow:

@@ -14,6 +14,8 @@ const (
 	MaxChunkBytes = 256 << 10
 	// MaxBlobBytes bounds the memory that verifying a blob takes.
 	MaxBlobBytes = 256 << 20
+	// MaxMemoryPages is all that a Wasm memory can have, 4 GiB.
+	MaxMemoryPages = 1 << 16
 	// MaxParamsBytes bounds what is handed to a module.
 	MaxParamsBytes = 4 << 10
 	// MaxSlotBytes bounds the name of a slot.
