@@ -30,6 +30,7 @@ func TestNetwork(t *testing.T) {
 		{"claims and answers", testClaims},
 		{"verdicts and demands", testVerdicts},
 		{"reports", testReports},
+		{"evidence", testEvidence},
 		{"killed node", testKilledNode},
 		{"newcomers", testNewcomers},
 		{"inference", testInference},

@@ -34,13 +34,14 @@ func run(ctx context.Context) error {
 			"  assay miner                    mine beside a node\n" +
 			"  assay ask \"The Rays \" --endpoint http://127.0.0.1:26604\n" +
 			"  assay module check my.wasm     what the chain would say of a module\n" +
+			"  assay verify claim file.json   re-check a claim offline\n" +
 			"  assay device list              what this machine can compute with",
 		SilenceErrors: true,
 		Version:       app.Version,
 		// What goes wrong while a command runs has nothing to do with its usage.
 		PersistentPreRun: func(cmd *cobra.Command, _ []string) { cmd.SilenceUsage = true },
 	}
-	root.AddCommand(demoCommand(), devnetCommand(), minerCommand(), askCommand(), moduleCommand(), devicecmd.New())
+	root.AddCommand(demoCommand(), devnetCommand(), minerCommand(), askCommand(), moduleCommand(), verifyCommand(), devicecmd.New())
 	if err := cli.Add(root, cli.Config{Deps: nodeDeps}); err != nil {
 		return err
 	}

@@ -20,3 +20,9 @@ var (
 	SettlementsPrefix = collections.NewPrefix(5)
 	VestingPrefix     = collections.NewPrefix(6)
 )
+
+// ClaimKey is where the state holds a miner's claim, for proofs.
+func ClaimKey(epoch uint64, miner []byte) ([]byte, error) {
+	return collections.EncodeKeyWithPrefix(ClaimsPrefix,
+		collections.PairKeyCodec(collections.Uint64Key, collections.BytesKey), collections.Join(epoch, miner))
+}
