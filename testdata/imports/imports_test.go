@@ -37,7 +37,12 @@ var bans = []ban{
 	{From: "runtime/sandbox", To: "hostgpu/wasmdev", Why: "the sandbox takes a device.Device, never a concrete one"},
 	{From: "runtime/sandbox", To: "hostgpu/plugin", Why: "the sandbox takes a device.Device, never a concrete one"},
 	{From: "*", To: "github.com/tetratelabs/wazero", Except: []string{"runtime/sandbox"}, Direct: true,
-		Why: "one importer of wazero: one place where engine behaviour reaches consensus"},
+		Why: "one importer of wazero: one place where engine behaviour reaches consensus (enginetest below it compares engines for its tests)"},
+	{From: "*", To: "runtime/sandbox/enginetest", Except: []string{"runtime/sandbox/enginetest"}, Why: "engines of the tests, with a host that makes things up"},
+	{From: "*", To: "runtime/internal/reference", Except: []string{"runtime/sandbox/enginetest", "runtime/internal/reference"},
+		Why: "the oracle of the tests is slow, and panics where a module is not valid"},
+	{From: "runtime/internal/reference", To: "runtime/wasmbin", Why: "the oracle must not share a mistake with what it judges"},
+	{From: "runtime/internal/reference", To: "runtime/meter", Why: "the oracle must not share a mistake with what it judges"},
 
 	{From: "chain/registry", To: "runtime/sandbox", Why: "x-modules get an Admitter from chain/app; consensus state must not link an engine"},
 	{From: "chain/power", To: "runtime/sandbox", Why: "x-modules never import the sandbox"},

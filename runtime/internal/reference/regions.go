@@ -1,0 +1,169 @@
+package reference
+
+// Costs is the price table, as data. Units are those of docs/spec/sandbox.md.
+type Costs struct {
+	Op      func(op uint16) int64  // fixed price of an instruction
+	Operand func(op uint16) uint32 // sixteenths of a unit for each item of the topmost operand; 0: not priced so
+
+	Function, PerSlots   int // entering a function; slots that cost one unit
+	FrameBase, LeafSlots int64
+	UncheckedLeaf        int64 // most that a function without calls and loops may cost to go unchecked
+}
+
+// regions writes into the code what is charged where, by the rules under
+// "Gas" of docs/spec/sandbox.md: each instruction is a member of a region, and
+// the whole of a region is charged at the point where it begins.
+func (f *function) regions(costs *Costs) {
+	g := &grouping{f: f, targeted: []bool{false}}
+	for i := range f.code {
+		in := &f.code[i]
+		if in.op != opElse && in.op != opEnd {
+			in.price = costs.Op(in.op)
+		}
+	}
+	entry := g.begin(nil, true)
+	entry.sum = f.local
+	g.sequence(0, entry, 0)
+	total, calls, loops := int64(0), false, false
+	for _, r := range g.all {
+		total += r.sum
+	}
+	for i := range f.code {
+		if in := &f.code[i]; !in.dead {
+			calls = calls || in.op == opCall || in.op == opCallIndirect
+			loops = loops || in.op == opLoop
+		}
+	}
+	f.counted = calls || f.frame > costs.LeafSlots
+	f.checked = f.counted || loops || total > costs.UncheckedLeaf
+	f.frame += costs.FrameBase
+	f.entry = entry.sum
+	for _, r := range g.all {
+		if r.at != nil {
+			r.at.charge, r.at.check = r.sum, r.check
+		}
+	}
+}
+
+// region is a set of instructions that is charged at one point: behind the
+// instruction at, or at function entry if that is nil.
+type region struct {
+	at    *instr
+	check bool
+	sum   int64
+}
+
+type grouping struct {
+	f        *function
+	all      []*region
+	targeted []bool // by depth: a branch goes to the end of the construct there
+}
+
+func (g *grouping) begin(at *instr, check bool) *region {
+	r := &region{at: at, check: check}
+	g.all = append(g.all, r)
+	return r
+}
+
+// ending describes how a sequence of instructions ends.
+type ending struct {
+	stop     int     // index of the else or end that closes it
+	last     *region // region there; nil if it is not reached from above
+	farthest int     // least depth that a branch from inside goes to
+}
+
+// branch notes a branch from depth to a label and returns the depth it goes to.
+func (g *grouping) branch(depth int, label uint32) int {
+	to := depth - int(label)
+	g.targeted[to] = true
+	return to
+}
+
+// sequence places the instructions from index i on, up to the else or end that
+// closes the construct at the given depth; cur is the region they start in.
+func (g *grouping) sequence(i int, cur *region, depth int) ending {
+	e := ending{farthest: depth}
+	for ; ; i++ {
+		in := &g.f.code[i]
+		switch in.op {
+		case opElse, opEnd:
+			e.stop, e.last = i, cur
+			return e
+		case opBlock, opLoop, opIf:
+			if !in.dead {
+				var farthest int
+				cur, farthest = g.construct(i, cur, depth+1)
+				e.farthest = min(e.farthest, farthest)
+			}
+			i = in.end
+			continue
+		}
+		if in.dead {
+			continue
+		}
+		cur.sum += in.price
+		switch in.op {
+		case opBr:
+			e.farthest = min(e.farthest, g.branch(depth, in.a))
+			cur = nil
+		case opBrIf:
+			e.farthest = min(e.farthest, g.branch(depth, in.a))
+			cur = g.begin(in, false)
+		case opBrTable:
+			for _, l := range in.labels {
+				e.farthest = min(e.farthest, g.branch(depth, l))
+			}
+			cur = nil
+		case opReturn:
+			e.farthest = min(e.farthest, g.branch(depth, uint32(depth)))
+			cur = nil
+		case opUnreachable:
+			cur = nil
+		}
+	}
+}
+
+// construct places a block, loop or if, whose inside is at depth, and returns
+// the region of the code behind it.
+func (g *grouping) construct(i int, cur *region, depth int) (behind *region, farthest int) {
+	in := &g.f.code[i]
+	g.targeted = append(g.targeted[:depth], false)
+	var ways []*region // by which the end is reached; nil for a way that is nobody's end
+	inside := cur
+	switch in.op {
+	case opBlock:
+		cur.sum += in.price
+	case opLoop:
+		inside = g.begin(in, true)
+		inside.sum += in.price
+	case opIf:
+		cur.sum += in.price
+		inside = g.begin(in, false)
+	}
+	e := g.sequence(i+1, inside, depth)
+	farthest = e.farthest
+	if e.last != nil {
+		ways = append(ways, e.last)
+	}
+	if in.op == opIf {
+		if in.alt == 0 {
+			ways = append(ways, nil)
+		} else {
+			e = g.sequence(in.alt+1, g.begin(&g.f.code[in.alt], false), depth)
+			farthest = min(farthest, e.farthest)
+			if e.last != nil {
+				ways = append(ways, e.last)
+			}
+		}
+	}
+	if in.op != opLoop && g.targeted[depth] {
+		ways = append(ways, nil)
+	}
+	switch {
+	case len(ways) > 0 && farthest >= depth:
+		return cur, farthest // rule 1
+	case len(ways) == 1 && ways[0] != nil:
+		return ways[0], farthest // rule 2
+	}
+	return g.begin(&g.f.code[in.end], false), farthest // rule 3
+}
