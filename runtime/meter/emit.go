@@ -5,10 +5,10 @@ import (
 	"github.com/assaynet/assay/runtime/wasmbin"
 )
 
-// uncheckedLeaf is the most gas that a function without loops and calls may
+// UncheckedLeaf is the most gas that a function without loops and calls may
 // cost for its entry check to be left out: its caller's next check catches
 // the little that it overdraws.
-const uncheckedLeaf = 1 << 14
+const UncheckedLeaf = 1 << 14
 
 // ids are the indexes of what the rewriter adds to a module.
 type ids struct {
@@ -80,7 +80,7 @@ func (e *emitter) body(i int, p *plan) []byte {
 	clear(e.temps)
 
 	counted := p.calls || p.frame > int64(e.costs.LeafSlots)
-	wrapped := counted || p.turns || p.total > uncheckedLeaf
+	wrapped := counted || p.turns || p.total > UncheckedLeaf
 	if wrapped {
 		e.index(wasmbin.OpBlock, 0x40)
 		e.op(wasmbin.OpBlock)

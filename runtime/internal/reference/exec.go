@@ -13,7 +13,7 @@ type Host func(in *Instance, i int, args []Value) []Value
 // Config bounds what an instance may grow to, as the rewriter's does.
 type Config struct {
 	MemoryPages uint32 // most pages whatever is declared
-	TableSize   uint32 // most elements whatever is declared, but for a greater initial size
+	TableSize   uint32 // most elements of all tables whatever is declared, but for greater initial sizes
 	Host        Host
 }
 
@@ -54,7 +54,7 @@ func (m *Module) Instantiate(cfg Config, costs *Costs) (*Instance, error) {
 		in.Memory = make([]byte, int(m.memory.min)*page)
 	}
 	for _, t := range m.tables {
-		most := cfg.TableSize
+		most := cfg.TableSize / uint32(len(m.tables)) // its share
 		if t.hasMax {
 			most = min(most, t.max)
 		}

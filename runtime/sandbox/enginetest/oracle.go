@@ -13,25 +13,29 @@ import (
 
 // Oracle runs the original of a case on the reference interpreter.
 type Oracle struct {
-	costs  *reference.Costs
 	config meter.Config
 }
 
-// uncheckedLeaf is the bound of docs/spec/sandbox.md, "Gas".
-const uncheckedLeaf = 256
-
 // NewOracle makes an oracle for cases that were rewritten with cfg.
-func NewOracle(cfg meter.Config) *Oracle {
-	s := cfg.Costs
+func NewOracle(cfg meter.Config) *Oracle { return &Oracle{config: cfg} }
+
+// costs are the prices of one module, which depend on its memory and code.
+func (o *Oracle) costs(wasm []byte) (*reference.Costs, error) {
+	s := o.config.Costs
 	if s == nil {
 		s = meter.DefaultSchedule()
 	}
-	return &Oracle{config: cfg, costs: &reference.Costs{
+	m, err := wasmbin.Decode(wasm, o.config.Limits.Limits)
+	if err != nil {
+		return nil, err
+	}
+	s = s.Of(m, &o.config)
+	return &reference.Costs{
 		Op:       func(op uint16) int64 { return s.Op(wasmbin.Op(op)) },
 		Operand:  func(op uint16) uint32 { return s.Operand(wasmbin.Op(op)) },
 		Function: int(s.Function), PerSlots: int(s.PerSlots),
-		FrameBase: int64(s.FrameBase), LeafSlots: int64(s.LeafSlots), UncheckedLeaf: uncheckedLeaf,
-	}}
+		FrameBase: int64(s.FrameBase), LeafSlots: int64(s.LeafSlots), UncheckedLeaf: meter.UncheckedLeaf,
+	}, nil
 }
 
 // Name implements Engine.
@@ -62,16 +66,24 @@ func (o *Oracle) Run(c *Case) Reply {
 // Fits reports whether the active segments of a module fit its initial memory
 // and tables: admission refuses others (docs/spec/sandbox.md, "Host").
 func (o *Oracle) Fits(wasm []byte) bool {
-	m, err := reference.Decode(wasm, o.costs)
+	costs, err := o.costs(wasm)
 	if err != nil {
 		return false
 	}
-	_, err = m.Instantiate(reference.Config{MemoryPages: 1 << 16, TableSize: 1 << 31}, o.costs)
+	m, err := reference.Decode(wasm, costs)
+	if err != nil {
+		return false
+	}
+	_, err = m.Instantiate(reference.Config{MemoryPages: 1 << 16, TableSize: 1 << 31}, costs)
 	return err == nil
 }
 
 func (o *Oracle) run(c *Case) ([]Outcome, error) {
-	m, err := reference.Decode(c.original, o.costs)
+	costs, err := o.costs(c.original)
+	if err != nil {
+		return nil, err
+	}
+	m, err := reference.Decode(c.original, costs)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +105,7 @@ func (o *Oracle) run(c *Case) ([]Outcome, error) {
 			}
 			return values(t.Results, results)
 		},
-	}, o.costs)
+	}, costs)
 	if err != nil {
 		return []Outcome{{Trap: TrapInstantiate}}, nil
 	}
