@@ -4,6 +4,7 @@ package cpudev_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/assaynet/assay/hostgpu/cpudev"
 	"github.com/assaynet/assay/hostgpu/device"
@@ -28,6 +29,7 @@ func BenchmarkForward(b *testing.B) {
 				x := newBench(b, cfg)
 				f := newForward(x, units*benchSeg)
 				measure(b, f.work(), "GOPS", f.run)
+				f.report(b)
 			})
 		})
 	}
@@ -43,10 +45,27 @@ type forward struct {
 	q8, q8s                 [3]device.Handle
 	gain, table, pos, chan1 device.Handle
 	digest                  device.Handle
+	spent                   map[device.Op]time.Duration
+}
+
+// report prints each op's share of the passes, and that of what is neither a
+// matrix product nor the digest.
+func (f *forward) report(b *testing.B) {
+	var all, vector time.Duration
+	for op, d := range f.spent {
+		all += d
+		if op != device.OpLinear && op != device.OpDigest {
+			vector += d
+		}
+	}
+	for op, d := range f.spent {
+		b.ReportMetric(100*float64(d)/float64(all), "%"+op.String())
+	}
+	b.ReportMetric(100*float64(vector)/float64(all), "%not-linear")
 }
 
 func newForward(x *bench, m int) *forward {
-	f := &forward{bench: x, m: m}
+	f := &forward{bench: x, m: m, spent: map[device.Op]time.Duration{}}
 	for i := range f.layers {
 		l := &f.layers[i]
 		for j := range 3 {
@@ -80,8 +99,12 @@ func (f *forward) work() float64 {
 
 func (f *forward) run() {
 	width := f.view(f.chan1, benchWidth, 1)
-	call := func(op device.Op, imms []int64, t ...device.Handle) { f.bench.run(op, t, imms...) }
-	frac, eout := []int64{16}, []int64{60}
+	call := func(op device.Op, imms []int64, t ...device.Handle) {
+		begin := time.Now()
+		f.bench.run(op, t, imms...)
+		f.spent[op] += time.Since(begin)
+	}
+	frac, eout := []int64{16}, []int64{47}
 	heads := func(h device.Handle) device.Handle { return f.view(h, f.m*benchHeads, benchWidth/benchHeads) }
 	for _, l := range f.layers {
 		call(device.OpNormQuant, []int64{1 << 30}, f.a, f.as, f.x, f.gain)

@@ -3,6 +3,12 @@ package cpudev
 func avx2Kernels() *kernels {
 	k := portableKernels()
 	k.isa, k.prepare, k.gemm = AVX2, prepare256, gemm256
+	k.rescaleRow, k.addRow = rescale256, addRow256
+	k.rowMax, k.quant = rowMax256, quant256
+	k.sumSquares, k.normRow = sumSquares256, norm256
+	k.maxProduct, k.quantProduct = maxProduct256, quantProduct256
+	k.rotate, k.siluRow = rotate256, silu256
+	k.attend, k.attendRows = attend256, attendRowsVector
 	return k
 }
 
@@ -18,13 +24,16 @@ type dotTile256 func(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, bloc
 // dots256[r-1] takes r rows by 4 columns, then by 1.
 var dots256 = [][2]dotTile256{{dot1x4AVX2, dot1x1AVX2}, {dot2x4AVX2, dot2x1AVX2}}
 
+// half256 is the bytes that the kernels take after the whole vectors.
+const half256 = block256 / 2
+
 func gemm256(dst []int32, ldc int, a leftRows, b []int8, m, n, k int) {
-	if k < block256 {
+	if k < half256 {
 		gemmPortable(dst, ldc, a, b, m, n, k)
 		return
 	}
 	dotRows256(dst, ldc, a, b, k, m, n, k)
-	whole := k &^ (block256 - 1)
+	whole := k &^ (half256 - 1)
 	if whole == k {
 		return
 	}
@@ -36,10 +45,10 @@ func gemm256(dst []int32, ldc int, a leftRows, b []int8, m, n, k int) {
 	}
 }
 
-// dotRows256 reads b where it lies, ldb bytes a row, four rows at a time: they
-// are in the first-level cache while all tiles pass over them.
+// dotRows256 reads b where it lies, ldb bytes a row, four rows at a time and
+// all but the last k%half256 columns: they are in the first-level cache while all tiles pass over them.
 func dotRows256(dst []int32, ldc int, a leftRows, b []int8, ldb, m, n, k int) {
-	blocks := k / block256
+	blocks, tail := k/block256, uint64(k%block256/half256)
 	for j := 0; j < n; {
 		if n-j < 4 && n >= 4 {
 			j = n - 4 // overlaps columns already done: same values
@@ -49,7 +58,7 @@ func dotRows256(dst []int32, ldc int, a leftRows, b []int8, ldb, m, n, k int) {
 			cols, which = 1, 1
 		}
 		tiles(m, len(dots256), func(i, rows int) {
-			dots256[rows-1][which](&dst[i*ldc+j], ldc*4, &a.data[i*a.ld], a.ld, &b[j*ldb], ldb, blocks, 0, &a.init[i])
+			dots256[rows-1][which](&dst[i*ldc+j], ldc*4, &a.data[i*a.ld], a.ld, &b[j*ldb], ldb, blocks, tail, &a.init[i])
 		})
 		j += cols
 	}

@@ -11,7 +11,7 @@ func avx512Kernels() *kernels {
 	k.maxProduct, k.quantProduct = maxProduct512, quantProduct512
 	k.rotate, k.siluRow = rotate512, silu512
 	k.expand = expand512
-	k.attend, k.attendRows = attend512, attendRows512
+	k.attend, k.attendRows = attention512.attend, attendRowsVector
 	return k
 }
 

@@ -70,13 +70,13 @@ func panel6AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init 
 func pack16AVX512(dst *byte, src *int8, ld int, blocks int)
 
 //go:noescape
-func weighted1AVX512(sums *int32, v *int8, ld int, quads int, w *byte, limb int)
+func weighted1AVX512(sums *int32, v *int8, ld int, quads int, w *byte, limb int, columns uint64)
 
 //go:noescape
-func weighted2AVX512(sums *int32, v *int8, ld int, quads int, w *byte, limb int)
+func weighted2AVX512(sums *int32, v *int8, ld int, quads int, w *byte, limb int, columns uint64)
 
 //go:noescape
-func weighted3AVX512(sums *int32, v *int8, ld int, quads int, w *byte, limb int)
+func weighted3AVX512(sums *int32, v *int8, ld int, quads int, w *byte, limb int, columns uint64)
 
 //go:noescape
 func dot1x4AVX2(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blocks int, tail uint64, init *int32)
@@ -131,3 +131,45 @@ func meanAVX512(dst, hi, lo *int32, n int, total, half, s int64)
 
 //go:noescape
 func expandAVX512(dst *byte, state *[16]uint32, groups int)
+
+//go:noescape
+func rescaleAVX2(dst, acc *int32, cm *uint32, ce *int32, n int, m, e int64) int
+
+//go:noescape
+func addAVX2(dst, a, b *int32, n int)
+
+//go:noescape
+func rowMaxAVX2(v *int32, n int) uint32
+
+//go:noescape
+func maxAVX2(v *int32, n int) int32
+
+//go:noescape
+func quantAVX2(q *int8, v *int32, n int, r, half, s int64)
+
+//go:noescape
+func sumSquaresAVX2(x *int32, n int, t int64) uint64
+
+//go:noescape
+func normAVX2(dst, x, gain *int32, n int, m, half, s int64)
+
+//go:noescape
+func maxProductAVX2(x, gain *int32, n int) uint64
+
+//go:noescape
+func quantProductAVX2(q *int8, x, gain *int32, n int, w, r, half, s int64)
+
+//go:noescape
+func ropeAVX2(y0, y1, x0, x1, cos, sin *int32, n int)
+
+//go:noescape
+func siluAVX2(dst, gate, up *int32, n int)
+
+//go:noescape
+func weightsAVX2(hi, lo *uint16, t *int32, mu *uint32, ve *int32, n int, top, eps int32) uint64
+
+//go:noescape
+func weighted2AVX2(sums *int32, v *int8, ld int, keys int, w *uint16, limb, step int)
+
+//go:noescape
+func meanAVX2(dst, hi, lo *int32, n int, total, half, s int64)

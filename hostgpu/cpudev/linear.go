@@ -141,16 +141,20 @@ func (e *engine) linear(x linearArgs) {
 		for i := range x.m {
 			row := acc[i*w : (i+1)*w]
 			m, exp := load(x.arow[i])
+			out := x.dst[i*x.n+lo : i*x.n+hi]
+			if x.residual == nil {
+				e.k.rescaleRow(out, row, ch.slice(lo, hi), m, exp-x.eout)
+				if x.bias != nil {
+					e.k.addRow(out, out, x.bias[lo:hi])
+				}
+				continue
+			}
+			// out may be the residual.
 			e.k.rescaleRow(row, row, ch.slice(lo, hi), m, exp-x.eout)
 			if x.bias != nil {
 				e.k.addRow(row, row, x.bias[lo:hi])
 			}
-			out := x.dst[i*x.n+lo : i*x.n+hi]
-			if x.residual != nil {
-				e.k.addRow(out, row, x.residual[i*x.n+lo:i*x.n+hi])
-			} else {
-				copy(out, row)
-			}
+			e.k.addRow(out, row, x.residual[i*x.n+lo:i*x.n+hi])
 		}
 	})
 }

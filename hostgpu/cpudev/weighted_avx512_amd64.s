@@ -2,13 +2,14 @@
 
 #include "textflag.h"
 
-// func weighted1AVX512(sums *int32, v *int8, ld int, quads int, w *byte, limb int)
-TEXT ·weighted1AVX512(SB), NOSPLIT, $0-48
+// func weighted1AVX512(sums *int32, v *int8, ld int, quads int, w *byte, limb int, columns uint64)
+TEXT ·weighted1AVX512(SB), NOSPLIT, $0-56
 	MOVQ v+8(FP), SI
 	MOVQ ld+16(FP), DX
 	MOVQ quads+24(FP), CX
 	MOVQ w+32(FP), R8
 	MOVQ limb+40(FP), BX
+	KMOVQ columns+48(FP), K1
 	LEAQ (DX)(DX*2), R9
 	LEAQ (BX)(BX*2), R10
 	LEAQ (BX)(BX*4), R11
@@ -21,12 +22,12 @@ TEXT ·weighted1AVX512(SB), NOSPLIT, $0-48
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 loop:
-	VMOVDQU8 (SI), Z28
-	VMOVDQU8 (SI)(DX*1), Z29
+	VMOVDQU8.Z (SI), K1, Z28
+	VMOVDQU8.Z (SI)(DX*1), K1, Z29
 	VPUNPCKLBW Z29, Z28, Z24
 	VPUNPCKHBW Z29, Z28, Z25
-	VMOVDQU8 (SI)(DX*2), Z28
-	VMOVDQU8 (SI)(R9*1), Z29
+	VMOVDQU8.Z (SI)(DX*2), K1, Z28
+	VMOVDQU8.Z (SI)(R9*1), K1, Z29
 	VPUNPCKLBW Z29, Z28, Z26
 	VPUNPCKHBW Z29, Z28, Z27
 	VPUNPCKLWD Z26, Z24, Z28
@@ -75,13 +76,14 @@ loop:
 	VZEROUPPER
 	RET
 
-// func weighted2AVX512(sums *int32, v *int8, ld int, quads int, w *byte, limb int)
-TEXT ·weighted2AVX512(SB), NOSPLIT, $0-48
+// func weighted2AVX512(sums *int32, v *int8, ld int, quads int, w *byte, limb int, columns uint64)
+TEXT ·weighted2AVX512(SB), NOSPLIT, $0-56
 	MOVQ v+8(FP), SI
 	MOVQ ld+16(FP), DX
 	MOVQ quads+24(FP), CX
 	MOVQ w+32(FP), R8
 	MOVQ limb+40(FP), BX
+	KMOVQ columns+48(FP), K1
 	LEAQ (DX)(DX*2), R9
 	LEAQ (BX)(BX*2), R10
 	LEAQ (BX)(BX*4), R11
@@ -102,12 +104,12 @@ TEXT ·weighted2AVX512(SB), NOSPLIT, $0-48
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 loop:
-	VMOVDQU8 (SI), Z28
-	VMOVDQU8 (SI)(DX*1), Z29
+	VMOVDQU8.Z (SI), K1, Z28
+	VMOVDQU8.Z (SI)(DX*1), K1, Z29
 	VPUNPCKLBW Z29, Z28, Z24
 	VPUNPCKHBW Z29, Z28, Z25
-	VMOVDQU8 (SI)(DX*2), Z28
-	VMOVDQU8 (SI)(R9*1), Z29
+	VMOVDQU8.Z (SI)(DX*2), K1, Z28
+	VMOVDQU8.Z (SI)(R9*1), K1, Z29
 	VPUNPCKLBW Z29, Z28, Z26
 	VPUNPCKHBW Z29, Z28, Z27
 	VPUNPCKLWD Z26, Z24, Z28
@@ -190,13 +192,14 @@ loop:
 	VZEROUPPER
 	RET
 
-// func weighted3AVX512(sums *int32, v *int8, ld int, quads int, w *byte, limb int)
-TEXT ·weighted3AVX512(SB), NOSPLIT, $0-48
+// func weighted3AVX512(sums *int32, v *int8, ld int, quads int, w *byte, limb int, columns uint64)
+TEXT ·weighted3AVX512(SB), NOSPLIT, $0-56
 	MOVQ v+8(FP), SI
 	MOVQ ld+16(FP), DX
 	MOVQ quads+24(FP), CX
 	MOVQ w+32(FP), R8
 	MOVQ limb+40(FP), BX
+	KMOVQ columns+48(FP), K1
 	LEAQ (DX)(DX*2), R9
 	LEAQ (BX)(BX*2), R10
 	LEAQ (BX)(BX*4), R11
@@ -225,12 +228,12 @@ TEXT ·weighted3AVX512(SB), NOSPLIT, $0-48
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
 loop:
-	VMOVDQU8 (SI), Z28
-	VMOVDQU8 (SI)(DX*1), Z29
+	VMOVDQU8.Z (SI), K1, Z28
+	VMOVDQU8.Z (SI)(DX*1), K1, Z29
 	VPUNPCKLBW Z29, Z28, Z24
 	VPUNPCKHBW Z29, Z28, Z25
-	VMOVDQU8 (SI)(DX*2), Z28
-	VMOVDQU8 (SI)(R9*1), Z29
+	VMOVDQU8.Z (SI)(DX*2), K1, Z28
+	VMOVDQU8.Z (SI)(R9*1), K1, Z29
 	VPUNPCKLBW Z29, Z28, Z26
 	VPUNPCKHBW Z29, Z28, Z27
 	VPUNPCKLWD Z26, Z24, Z28

@@ -223,7 +223,12 @@ func sum512(f *file) {
 }
 
 // dot256 is the AVX2 tile. VPMADDUBSW takes |a| and b with a's sign: pairs are
-// at most 2·127² = 32,258, so that nothing saturates.
+// at most 2·127² = 32,258, so that nothing saturates. tail is not 0 where 16
+// bytes follow the blocks.
+//
+// Registers: Y0..Y7 sums, row by row; Y8, Y9 a; Y10, Y11 |a|; Y12 b; Y13, Y14
+// products; Y15 ones. AX a, BX its stride; SI b, DX its stride, R10 three times
+// that; CX blocks left.
 func dot256(f *file, rows, cols int) {
 	f.text(fmt.Sprintf("dot%dx%dAVX2", rows, cols), 72,
 		fmt.Sprintf("func dot%dx%dAVX2(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blocks int, tail uint64, init *int32)", rows, cols))
@@ -233,24 +238,34 @@ func dot256(f *file, rows, cols int) {
 	for i := range rows * cols {
 		f.op("VPXOR Y%d, Y%d, Y%d", i, i, i)
 	}
-	f.label("loop")
-	for i := range rows {
-		f.op("VMOVDQU %s, Y%d", rowAddr(i, "AX", "BX", "R8", "R9"), 8+i)
-		f.op("VPABSB Y%d, Y%d", 8+i, 10+i)
-	}
-	for j := range cols {
-		f.op("VMOVDQU %s, Y12", rowAddr(j, "SI", "DX", "R10", ""))
+	step := func(v string) { // Y: 32 bytes; X: 16, the others 0
 		for i := range rows {
-			f.op("VPSIGNB Y%d, Y12, Y%d", 8+i, 13+i%2)
-			f.op("VPMADDUBSW Y%d, Y%d, Y%d", 13+i%2, 10+i, 13+i%2)
-			f.op("VPMADDWD Y15, Y%d, Y%d", 13+i%2, 13+i%2)
-			f.op("VPADDD Y%d, Y%d, Y%d", 13+i%2, i*cols+j, i*cols+j)
+			f.op("VMOVDQU %s, %s%d", rowAddr(i, "AX", "BX", "R8", "R9"), v, 8+i)
+			f.op("VPABSB Y%d, Y%d", 8+i, 10+i)
+		}
+		for j := range cols {
+			f.op("VMOVDQU %s, %s12", rowAddr(j, "SI", "DX", "R10", ""), v)
+			for i := range rows {
+				f.op("VPSIGNB Y%d, Y12, Y%d", 8+i, 13+i%2)
+				f.op("VPMADDUBSW Y%d, Y%d, Y%d", 13+i%2, 10+i, 13+i%2)
+				f.op("VPMADDWD Y15, Y%d, Y%d", 13+i%2, 13+i%2)
+				f.op("VPADDD Y%d, Y%d, Y%d", 13+i%2, i*cols+j, i*cols+j)
+			}
 		}
 	}
+	f.op("TESTQ CX, CX")
+	f.op("JZ tail")
+	f.label("loop")
+	step("Y")
 	f.op("ADDQ $32, AX")
 	f.op("ADDQ $32, SI")
 	f.op("DECQ CX")
 	f.op("JNZ loop")
+	f.label("tail")
+	f.op("TESTQ R11, R11")
+	f.op("JZ reduce")
+	step("X")
+	f.label("reduce")
 	f.op("MOVQ c+0(FP), DI")
 	f.op("MOVQ ldc+8(FP), DX")
 	f.op("MOVQ init+64(FP), SI")
