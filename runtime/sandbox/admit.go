@@ -145,15 +145,15 @@ func valTypes(ts []api.ValueType) []wasmbin.ValType {
 }
 
 // artifactKey covers everything that the rewritten and compiled module
-// depends on. The host-call tables are covered by abi.Version.
+// depends on. The host-call tables are covered by abi.Version, which is part
+// of the platform.
 func (r *Runtime) artifactKey(hash [32]byte) [32]byte {
 	costs := r.meter.Costs
 	if costs == nil {
 		costs = meter.DefaultSchedule()
 	}
 	limits := fmt.Sprintf("%+v %d %t", r.meter.Limits, r.meter.MemoryPages, r.meter.ExportGlobals)
-	return cacheKey(hash, "module", strconv.Itoa(abi.Version), strconv.Itoa(meter.RewriterVersion),
-		fmt.Sprint(costs.Version()), limits, strconv.FormatBool(r.cfg.Interpreter))
+	return r.platform.cacheKey(hash, "module", fmt.Sprint(costs.Version()), limits, strconv.FormatBool(r.cfg.Interpreter))
 }
 
 // admitErr keeps a module's faults apart from the host's.

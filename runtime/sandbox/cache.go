@@ -12,9 +12,12 @@ import (
 	"path/filepath"
 	goruntime "runtime"
 	"slices"
+	"strconv"
 	"sync/atomic"
 	"time"
 
+	"github.com/assaynet/assay/runtime/abi"
+	"github.com/assaynet/assay/runtime/meter"
 	"golang.org/x/sys/cpu"
 	"lukechampine.com/blake3"
 )
@@ -125,11 +128,22 @@ func writeWhole(path string, put func(from, to string) error, parts ...[]byte) e
 	return put(f.Name(), path)
 }
 
+// platform is what machine code depends on beside the module and the
+// configuration.
+type platform struct {
+	abi, rewriter int
+	wazero        string
+	system        string // operating system and architecture
+	cpu           string // features
+}
+
+var thisPlatform = platform{abi.Version, meter.RewriterVersion, WazeroVersion, goruntime.GOOS + "/" + goruntime.GOARCH, cpuFeatures}
+
 // cacheKey names an artifact by everything that its bytes depend on.
-func cacheKey(hash [32]byte, parts ...string) [32]byte {
+func (p platform) cacheKey(hash [32]byte, parts ...string) [32]byte {
 	h := blake3.New(32, nil)
 	h.Write(hash[:])
-	for _, p := range append(parts, WazeroVersion, goruntime.GOOS, goruntime.GOARCH, cpuFeatures) {
+	for _, p := range append(parts, strconv.Itoa(p.abi), strconv.Itoa(p.rewriter), p.wazero, p.system, p.cpu) {
 		var n [4]byte
 		binary.LittleEndian.PutUint32(n[:], uint32(len(p)))
 		h.Write(n[:])

@@ -54,7 +54,7 @@ func artifacts(t testing.TB, dir string) []string {
 func TestCache(t *testing.T) {
 	for _, interp := range []bool{false, true} {
 		dir := t.TempDir()
-		cfg := Config{CacheDir: dir, Interpreter: interp}
+		cfg := Config{TrustModules: true, CacheDir: dir, Interpreter: interp}
 		wasm := cacheGuest(1)
 		stats, first := runCached(t, cfg, wasm)
 		if stats != (CacheStats{Misses: 1}) {
@@ -74,7 +74,7 @@ func TestCache(t *testing.T) {
 		}
 		// Every byte matters: a flipped bit anywhere, and each kind of truncation.
 		var bad [][]byte
-		for at := 0; at < len(good); at += 1 + len(good)/97 {
+		for at := 0; at < len(good); at += 1 + len(good)/47 {
 			b := bytes.Clone(good)
 			b[at] ^= 0x10
 			bad = append(bad, b)
@@ -99,7 +99,7 @@ func TestCache(t *testing.T) {
 // not used.
 func TestCacheArtifactIsBoundToItsKey(t *testing.T) {
 	dir := t.TempDir()
-	cfg := Config{CacheDir: dir}
+	cfg := Config{TrustModules: true, CacheDir: dir}
 	runCached(t, cfg, cacheGuest(1))
 	one := artifacts(t, dir)[0]
 	runCached(t, cfg, cacheGuest(2))
@@ -115,25 +115,53 @@ func TestCacheArtifactIsBoundToItsKey(t *testing.T) {
 	}
 }
 
-// TestCacheKey: another schedule, other limits or the other engine never find
-// the artifact.
+// TestCacheKey: another platform, another schedule, other limits or the other
+// engine never find the artifact.
 func TestCacheKey(t *testing.T) {
+	for name, change := range map[string]func(*platform){
+		"host calls":       func(p *platform) { p.abi++ },
+		"rewriter":         func(p *platform) { p.rewriter++ },
+		"wazero":           func(p *platform) { p.wazero = "v1.12.1" },
+		"operating system": func(p *platform) { p.system += "x" },
+		"processor":        func(p *platform) { p.cpu += " HasSomethingElse:true" },
+		"nothing":          func(*platform) {},
+	} {
+		dir := t.TempDir()
+		runCached(t, Config{TrustModules: true, CacheDir: dir}, cacheGuest(1))
+		rt, err := New(Config{TrustModules: true, CacheDir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(&rt.platform)
+		admit(t, rt, cacheGuest(1))
+		want := CacheStats{Misses: 1}
+		if name == "nothing" {
+			want = CacheStats{Hits: 1}
+		}
+		if stats := rt.CacheStats(); stats != want {
+			t.Errorf("another %s: %+v", name, stats)
+		}
+		rt.Close()
+	}
+	if len(cpuFeatures) < 200 || !strings.Contains(cpuFeatures, "HasAVX512VNNI:") || !strings.Contains(cpuFeatures, "HasASIMDDP:") {
+		t.Errorf("processor features: %s", cpuFeatures)
+	}
 	dir := t.TempDir()
 	wasm := cacheGuest(1)
-	_, first := runCached(t, Config{CacheDir: dir}, wasm)
+	_, first := runCached(t, Config{TrustModules: true, CacheDir: dir}, wasm)
 	costs := meter.DefaultSchedule()
 	for i := range costs.Core {
 		costs.Core[i]++
 	}
-	stats, out := runCached(t, Config{CacheDir: dir, Costs: costs}, wasm)
+	stats, out := runCached(t, Config{TrustModules: true, CacheDir: dir, Costs: costs}, wasm)
 	if stats.Misses != 1 || out.GasUsed == first.GasUsed {
 		t.Fatalf("other costs: %+v, gas %d and %d", stats, first.GasUsed, out.GasUsed)
 	}
 	limits := meter.DefaultLimits()
 	limits.Nesting--
 	for name, cfg := range map[string]Config{
-		"limits": {CacheDir: dir, Limits: &limits},
-		"engine": {CacheDir: dir, Interpreter: true},
+		"limits": {TrustModules: true, CacheDir: dir, Limits: &limits},
+		"engine": {TrustModules: true, CacheDir: dir, Interpreter: true},
 	} {
 		if stats, out := runCached(t, cfg, wasm); stats.Misses != 1 || out.GasUsed != first.GasUsed {
 			t.Fatalf("%s: %+v, gas %d and %d", name, stats, first.GasUsed, out.GasUsed)
@@ -148,7 +176,7 @@ func TestCacheKey(t *testing.T) {
 // under another key are not used.
 func TestCacheMACKey(t *testing.T) {
 	dir := t.TempDir()
-	cfg := Config{CacheDir: dir}
+	cfg := Config{TrustModules: true, CacheDir: dir}
 	runCached(t, cfg, cacheGuest(1))
 	path := filepath.Join(dir, macKeyFile)
 	st, err := os.Stat(path)
@@ -180,12 +208,12 @@ func TestCacheMACKey(t *testing.T) {
 // TestCacheIsBounded: the artifacts used last stay.
 func TestCacheIsBounded(t *testing.T) {
 	dir := t.TempDir()
-	runCached(t, Config{CacheDir: dir}, cacheGuest(0))
+	runCached(t, Config{TrustModules: true, CacheDir: dir}, cacheGuest(0))
 	st, err := os.Stat(artifacts(t, dir)[0])
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := Config{CacheDir: dir, CacheBytes: 3*st.Size() + st.Size()/2}
+	cfg := Config{TrustModules: true, CacheDir: dir, CacheBytes: 3*st.Size() + st.Size()/2}
 	age := func() { // file times are too coarse to order quick runs
 		for _, f := range artifacts(t, dir) {
 			st, err := os.Stat(f)
@@ -227,7 +255,7 @@ const (
 func cacheChild() int {
 	t := &childTB{}
 	for n := range byte(childRuns) {
-		_, out := runCached(t, Config{CacheDir: os.Getenv(childEnv)}, cacheGuest(n))
+		_, out := runCached(t, Config{TrustModules: true, CacheDir: os.Getenv(childEnv)}, cacheGuest(n))
 		fmt.Println(out.GasUsed)
 	}
 	return 0
@@ -269,7 +297,7 @@ func TestCacheShared(t *testing.T) {
 		}
 	}
 	for n := range byte(childRuns) {
-		if stats, _ := runCached(t, Config{CacheDir: dir}, cacheGuest(n)); stats.Hits != 1 {
+		if stats, _ := runCached(t, Config{TrustModules: true, CacheDir: dir}, cacheGuest(n)); stats.Hits != 1 {
 			t.Fatalf("guest %d: %+v", n, stats)
 		}
 	}

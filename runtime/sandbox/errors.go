@@ -1,6 +1,12 @@
 package sandbox
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+
+	"github.com/assaynet/assay/runtime/abi"
+	"github.com/assaynet/assay/runtime/meter"
+)
 
 // Errors of the host, wrapped in a *HostError unless said otherwise.
 var (
@@ -32,7 +38,7 @@ type HostError struct {
 	Err error
 }
 
-func (e *HostError) Error() string { return "sandbox " + e.Op + ": " + e.Err.Error() }
+func (e *HostError) Error() string { return fmt.Sprintf("sandbox %s: %v", e.Op, e.Err) }
 func (e *HostError) Unwrap() error { return e.Err }
 
 func hostErr(op string, err error) error {
@@ -44,4 +50,54 @@ func hostErr(op string, err error) error {
 		return err
 	}
 	return &HostError{Op: op, Err: err}
+}
+
+// ErrOutOfGas is what a *TrapError of that trap is, for errors.Is.
+var ErrOutOfGas = errors.New("sandbox: out of gas")
+
+// Fault says who is to blame for an error of this package, and for what.
+type Fault uint8
+
+// The zero value is the host's fault: what nobody recognizes must never
+// become a verdict.
+const (
+	FaultHost     Fault = iota // *HostError, and every unknown error
+	FaultInvalid               // *meter.InvalidModuleError: no valid module of the profile
+	FaultLimit                 // *meter.LimitError: above a bound
+	FaultTrap                  // *TrapError: the module stopped
+	FaultOutOfGas              // *TrapError of abi.TrapOutOfGas
+	FaultNone                  // no error
+)
+
+// FaultOf classifies an error of this package, wrapped or not. An error that
+// wraps several is the host's if any of them is.
+func FaultOf(err error) Fault {
+	var host *HostError
+	var invalid *meter.InvalidModuleError
+	var limit *meter.LimitError
+	var trap *TrapError
+	switch {
+	case err == nil:
+		return FaultNone
+	case errors.As(err, &host):
+		return FaultHost
+	case errors.As(err, &invalid):
+		return FaultInvalid
+	case errors.As(err, &limit):
+		return FaultLimit
+	case errors.As(err, &trap):
+		return trap.fault()
+	}
+	return FaultHost
+}
+
+// fault of a trap; one that says nothing is the host's.
+func (e *TrapError) fault() Fault {
+	switch e.Outcome.Trap {
+	case abi.TrapInvalid, abi.TrapNone:
+		return FaultHost
+	case abi.TrapOutOfGas:
+		return FaultOutOfGas
+	}
+	return FaultTrap
 }

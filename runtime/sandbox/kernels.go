@@ -33,7 +33,7 @@ func (r *Runtime) Kernels(ctx context.Context, wasm []byte, memPages uint32) (*K
 		return nil, hostErr("kernel", err)
 	}
 	defer r.gate.leave()
-	key := cacheKey(sha256.Sum256(wasm), "kernels", strconv.FormatBool(r.cfg.Interpreter))
+	key := r.platform.cacheKey(sha256.Sum256(wasm), "kernels", strconv.FormatBool(r.cfg.Interpreter))
 	compiled, _, _, err := r.comp.compile(ctx, request{key: key, trusted: true,
 		make: func() (*prepared, error) { return &prepared{wasm: wasm}, nil }})
 	if err != nil {

@@ -55,15 +55,16 @@ type Config struct {
 // Runtime admits, compiles and instantiates modules. It is safe for
 // concurrent use.
 type Runtime struct {
-	cfg     Config
-	wz      wazero.Runtime
-	wzc     wazero.CompilationCache // nil without a cache
-	comp    compiler
-	meter   meter.Config
-	traps   *engineTraps
-	budget  Share
-	gate    gate
-	initGas int64 // InitGas; less in tests
+	cfg      Config
+	wz       wazero.Runtime
+	wzc      wazero.CompilationCache // nil without a cache
+	comp     compiler
+	meter    meter.Config
+	traps    *engineTraps
+	budget   Share
+	gate     gate
+	initGas  int64 // InitGas; less in tests
+	platform platform
 
 	ctx    context.Context // until Close
 	cancel context.CancelCauseFunc
@@ -93,7 +94,7 @@ func open(cfg Config) (_ *Runtime, err error) {
 	if cfg.Compile.Memory == 0 {
 		cfg.Compile.Memory = ExecutionCompile.Memory
 	}
-	r := &Runtime{cfg: cfg, initGas: InitGas, modules: map[[32]byte]*Module{}}
+	r := &Runtime{cfg: cfg, initGas: InitGas, platform: thisPlatform, modules: map[[32]byte]*Module{}}
 	r.gate.idle = make(chan struct{})
 	r.meter = meterConfig(cfg.Limits, cfg.Costs)
 	r.budget.limit = cfg.MemoryBudget

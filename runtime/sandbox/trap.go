@@ -22,6 +22,14 @@ type Outcome struct {
 	Detail  string   // for people: what the engine said; never part of a result
 }
 
+// Err is nil if the call succeeded, else a *TrapError.
+func (o Outcome) Err() error {
+	if o.Trap.OK() {
+		return nil
+	}
+	return &TrapError{Call: "call", Outcome: o}
+}
+
 // TrapError is a guest that stopped where the caller expects no outcome: in
 // its initialisation. It is the guest's failure, the same on every host.
 type TrapError struct {
@@ -35,6 +43,11 @@ func (e *TrapError) Error() string {
 		s += fmt.Sprintf(" (code %d)", e.Outcome.Code)
 	}
 	return s
+}
+
+// Is recognizes ErrOutOfGas.
+func (e *TrapError) Is(target error) bool {
+	return target == ErrOutOfGas && e.Outcome.Trap == abi.TrapOutOfGas
 }
 
 // stop is what a host call panics with to end the guest: a trap, or a failure
