@@ -12,7 +12,7 @@ PKGS    := ./... $(TESTDATA_PKGS)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
-.PHONY: build demo devnet test test-short test-engines test-engines-full lint vuln generate generate-check modules bench bench-gemm clean
+.PHONY: build demo devnet test test-short lint vuln generate generate-check modules bench bench-gemm bench-instances fuzz-short clean
 
 build:
 	@mkdir -p build
@@ -31,23 +31,13 @@ test:
 test-short:
 	$(GO) test -short -timeout 5m $(PKGS)
 
-# Other engines and generators: needs node, qemu-user-static, binaryen (wasm-opt) and cargo; .ci/run installs them.
-# MODULES generated modules (four of five by wasm-smith, the others by wasm-opt -ttf) from seed SEED on, on every
-# engine; EVERY=1,1,1,1,4,25 gives the slow ones (TurboFan, arm64) a share only.
-MODULES ?= 1000
-SEED    ?= 0
-EVERY   ?=
-SMITH   := runtime/sandbox/enginetest/smith
-test-engines:
-	cargo build --quiet --release --locked --manifest-path $(SMITH)/Cargo.toml --target-dir build/smith
-	ASSAY_ENGINES=all ASSAY_SMITH=$(CURDIR)/build/smith/release/smith ASSAY_WASM_OPT=wasm-opt \
-	ASSAY_MODULES=$$(($(MODULES) * 4 / 5)) ASSAY_TTF=$$(($(MODULES) / 5)) ASSAY_SEED=$(SEED) ASSAY_EVERY=$(EVERY) \
-	$(GO) test -timeout $(ENGINES_TIMEOUT) -count=1 -v ./runtime/sandbox/enginetest > build/engines.log 2>&1; \
-	s=$$?; grep -v '^ *=== \|^    --- PASS' build/engines.log; exit $$s
+# Every fuzz target for seconds, those of the sandbox for a minute: testdata/fuzz-targets.
+fuzz-short:
+	GO="$(GO)" testdata/fuzz-short
 
-ENGINES_TIMEOUT ?= 20m
-test-engines-full:
-	$(MAKE) test-engines MODULES=$(if $(N),$(N),100000) EVERY=1,1,1,1,4,25 ENGINES_TIMEOUT=24h
+# Starts of instances, growing memory, admission, host calls.
+bench-instances:
+	$(GO) test -run '^$$' -bench 'Start|Grow|Check|HostCall' ./runtime/sandbox
 
 lint:
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not gofmt-ed:"; echo "$$out"; exit 1; fi
