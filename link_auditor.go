@@ -34,8 +34,9 @@ func (l auditorLink) Epoch(ctx context.Context) (auditor.Epoch, error) {
 	}
 	return auditor.Epoch{
 		Number: e.Number, Round: uint64(e.Round), Height: r.Height, AuditEnd: e.AuditEnd,
-		Auditing: e.Phase == sprinttypes.PHASE_AUDIT && len(e.ClaimsRoot) == 32,
-		Seed:     [32]byte(e.Seed), Module: [32]byte(e.Work.ModuleHash), Params: e.Work.Params,
+		Auditing:     e.Phase == sprinttypes.PHASE_AUDIT && len(e.ClaimsRoot) == 32,
+		Adjudicating: e.Phase == sprinttypes.PHASE_ADJUDICATE,
+		Seed:         [32]byte(e.Seed), Module: [32]byte(e.Work.ModuleHash), Params: e.Work.Params,
 		TensorBytes: e.Work.TensorBytes, MemoryPages: e.Work.MemoryPages, GasSetup: e.Work.GasSetup, GasUnit: e.Work.GasUnit,
 		Fold: e.Params.Fold, MaxDemand: int(p.Params.MaxDemand),
 	}, nil

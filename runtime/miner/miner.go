@@ -30,7 +30,7 @@ type Config struct {
 
 	BatchUnits  uint64 // units of one call into the module, rounded up to whole folds; 0: 64
 	Instances   int    // module instances that compute at once; 0: 1
-	Commits     int    // commitments spread over the compute phase, the last at its end; 0: 3
+	Commits     int    // commitments spread over the blocks that take claims, the last in the last of them; 0: 3
 	DigestBytes int64  // unit digests kept on disk, see StoreConfig
 	KeepEpochs  uint64 // epochs whose stores are kept besides the running one; 0: 2
 	// Retry is the pause after a failure of the chain connection, doubled up

@@ -186,9 +186,9 @@ func TestSprint(t *testing.T) {
 	cfg, keys := config(1 << 20)
 	l := ledger.New(cfg)
 	w, dir := newWatch(), t.TempDir()
-	l.Hold(6) // commitments are due at heights 4, 7 and 10
+	l.Hold(6) // commitments are due at heights 5, 8, 11, 14 and 15
 	m, _ := run(t, miner.Config{Chain: l.Miner(address, ""), Worker: &plainWorker{gate: slowly(t, 2*time.Millisecond)}, Dir: dir,
-		Address: address, Observer: w, Instances: 2, BatchUnits: 20, KeepEpochs: 1, DigestBytes: 50 * 8 * 32})
+		Address: address, Observer: w, Instances: 2, BatchUnits: 20, Commits: 5, KeepEpochs: 1, DigestBytes: 50 * 8 * 32})
 	start(t, l)
 	early := w.until(t, "early commitment", func(e miner.Event) bool { return e.Kind == miner.EventCommitted })
 	w.until(t, "more units", func(e miner.Event) bool { return e.Kind == miner.EventUnits && e.Units > early.Units })
@@ -278,12 +278,12 @@ func TestResume(t *testing.T) {
 	conf := miner.Config{Chain: l.Miner(address, ""), Worker: worker, Dir: dir, Address: address, BatchUnits: 16, Commits: 4}
 	w := newWatch()
 	conf.Observer = w
-	l.Hold(15) // the first of four commitments is due at height 12
+	l.Hold(18) // the first of four commitments is due at height 16
 	_, stop := run(t, conf)
 	start(t, l)
 	first := w.until(t, "first commitment", func(e miner.Event) bool { return e.Kind == miner.EventCommitted })
 	stop()
-	l.Hold(45) // in the commit phase, which starts at height 42
+	l.Hold(46) // where the last commitment is sent
 	if _, err := miner.New(miner.Config{Chain: conf.Chain, Worker: worker, Dir: dir}); err == nil {
 		t.Error("a config without an address")
 	}
@@ -319,8 +319,8 @@ func TestLostStore(t *testing.T) {
 	l := ledger.New(cfg)
 	w := newWatch()
 	conf := miner.Config{Chain: l.Miner(address, ""), Worker: &plainWorker{gate: slowly(t, 2*time.Millisecond)}, Dir: t.TempDir(),
-		Address: address, BatchUnits: 16, Observer: w}
-	l.Hold(15) // commitments are due at heights 12, 22 and 32
+		Address: address, BatchUnits: 16, Commits: 4, Observer: w}
+	l.Hold(15) // commitments are due at heights 13, 24, 36 and 37
 	_, stop := run(t, conf)
 	start(t, l)
 	first := w.until(t, "first commitment", func(e miner.Event) bool { return e.Kind == miner.EventCommitted })
@@ -335,7 +335,7 @@ func TestLostStore(t *testing.T) {
 	conf.Observer, conf.Dir = w, t.TempDir()
 	conf.Worker = otherWorker{conf.Worker}
 	_, stop = run(t, conf)
-	l.Hold(36) // in the commit phase, which starts at height 32
+	l.Hold(36) // where the last commitment is sent
 	w.until(t, "divergence", func(e miner.Event) bool { return errors.Is(e.Err, miner.ErrDiverged) })
 	stop()
 	claim, _ := l.ClaimOf(1, address)

@@ -63,19 +63,30 @@ func (m *Miner) claimed(ctx context.Context, e Epoch) uint64 {
 	return 0
 }
 
-// commitPoints are the heights at which the claim is committed before the end
-// of the compute phase, where it is committed for the last time.
+// lastSend is the height of the state on which the last commitment is sent: it
+// lands in the last block that takes claims. Nothing on chain keeps a miner
+// from computing until then, so who stopped with the compute phase would earn
+// less than who does not.
+func (e Epoch) lastSend() int64 { return e.CommitEnd - 2 }
+
+// commitPoints are the heights at which the claim is committed before it is
+// for the last time. The last one of them is the block before: should the very
+// last commitment miss the deadline, it costs a block's work.
 func (m *Miner) commitPoints(e Epoch) []int64 {
 	n := int64(min(uint64(m.cfg.Commits), uint64(e.MaxExtensions)+1))
+	last := e.lastSend()
 	var points []int64
-	for i := int64(1); i < n; i++ {
-		points = append(points, e.Start+i*(e.ComputeEnd-e.Start)/n)
+	for i := int64(1); i < n-1; i++ {
+		points = append(points, e.Start+i*(last-e.Start)/(n-1))
+	}
+	if n > 1 {
+		points = append(points, last)
 	}
 	return points
 }
 
-// compute fills the store until the compute phase ends or the claim is full,
-// but in any case to floor units. Sessions that fail are replaced, once a block.
+// compute fills the store until it is time for the last commitment or the claim
+// is full, but in any case to floor units. Sessions that fail are replaced, once a block.
 func (m *Miner) compute(ctx context.Context, s *epochState, floor uint64, after func()) {
 	e := s.epoch
 	batch := (m.cfg.BatchUnits + e.Fold - 1) / e.Fold * e.Fold
@@ -89,7 +100,7 @@ func (m *Miner) compute(ctx context.Context, s *epochState, floor uint64, after 
 			}
 		}
 	}()
-	for ctx.Err() == nil && (m.height.Load()+1 < e.ComputeEnd || s.store.Count() < floor) {
+	for ctx.Err() == nil && (m.height.Load() < e.lastSend() || s.store.Count() < floor) {
 		first := s.store.Count()
 		room := uint64(0)
 		if e.MaxUnits > first {

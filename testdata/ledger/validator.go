@@ -35,7 +35,8 @@ func (v *ValidatorView) Epoch(context.Context) (auditor.Epoch, error) {
 	}
 	defer unlock()
 	l, c := v.l, v.l.cfg
-	return auditor.Epoch{Number: l.epoch, Auditing: l.height+1 >= l.commitEnd() && l.height+1 < l.auditEnd(), Height: l.height,
+	return auditor.Epoch{Number: l.epoch, Auditing: l.height+1 >= l.commitEnd() && l.height+1 < l.auditEnd(),
+		Adjudicating: l.height+1 >= l.auditEnd(), Height: l.height,
 		AuditEnd: l.auditEnd(), Seed: l.seed, Module: c.Work.ModuleHash, Params: c.Work.Params, TensorBytes: c.Work.TensorBytes, MemoryPages: c.Work.MemoryPages,
 		GasSetup: c.Work.GasSetup, GasUnit: c.Work.GasUnit, Fold: c.Fold, MaxDemand: c.MaxDemand}, nil
 }
