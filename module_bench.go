@@ -12,6 +12,7 @@ import (
 
 	"github.com/assaynet/assay/hostgpu/device"
 	"github.com/assaynet/assay/hostgpu/devices"
+	"github.com/assaynet/assay/hostgpu/failover"
 	"github.com/assaynet/assay/modules/manifest"
 	"github.com/assaynet/assay/runtime/sandbox"
 	"github.com/assaynet/assay/verifier/recheck"
@@ -97,17 +98,21 @@ func moduleBenchCommand() *cobra.Command {
 
 // deviceFlags are those of `assay device`.
 func deviceFlags(cmd *cobra.Command, name *string, process *bool) {
-	cmd.Flags().StringVar(name, "device", devices.Auto, "device that computes: auto, or a name that `assay device list` shows")
-	cmd.Flags().BoolVar(process, "process", false, "run the device in a process of its own, so that its crash is not this one's")
+	cmd.Flags().StringVar(name, "device", devices.Auto, "device that computes: auto, or names that `assay device list` shows, in order of preference: cpudev,wasmdev")
+	cmd.Flags().BoolVar(process, "process", false, "run the device in a process of its own, so that its crash costs a pause and nothing else")
 }
 
-// openDevice opens a device by name.
+// openDevice opens the first that works of a list of devices.
 func openDevice(name string, process bool) (device.Device, error) {
-	var cfg devices.Config
+	cfg := devices.Config{Notify: func(e failover.Event) { fmt.Fprintln(os.Stderr, e) }}
 	if process {
 		cfg.Process = &devices.Process{Args: []string{"device", "serve"}, Stderr: os.Stderr}
 	}
-	return devices.Open(name, cfg)
+	dev, err := devices.Open(name, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return dev, nil
 }
 
 func (r *benchReport) measure(ctx context.Context, dev device.Device, w recheck.Work, units, batch int) error {

@@ -13,8 +13,12 @@ var (
 	ErrVersion = errors.New("plugin: the device process has another version")
 	// ErrCrashLoop says that the process crashed too often to be started again.
 	ErrCrashLoop = errors.New("plugin: the device process keeps crashing")
-	// ErrProtocol says that host and device disagree about a record. It is a
-	// bug in one of them.
+	// ErrHung says that the process made no progress for Config.HangTimeout and
+	// was killed. It comes with ErrExited.
+	ErrHung = errors.New("plugin: the device process makes no progress")
+	// ErrProtocol says that host and device disagree about what is in a record,
+	// in shared memory or in an answer: a bug in one of them, or a process that
+	// is not what it should be.
 	ErrProtocol = errors.New("plugin: malformed record")
 )
 

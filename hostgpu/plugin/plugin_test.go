@@ -166,7 +166,7 @@ func TestKill(t *testing.T) {
 // TestCrashLoop: a process that dies too often is not started for ever.
 func TestCrashLoop(t *testing.T) {
 	cfg := config(t, "serve")
-	cfg.MaxCrashes = 2
+	cfg.MaxCrashes = 3
 	d := startDevice(t, cfg)
 	for range 2 {
 		kill(t, d)
@@ -323,7 +323,7 @@ func TestHostGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	p := d.client.proc
+	p := d.backend.proc
 	if err := p.lifeline.Close(); err != nil { // as the kernel does for a dead host
 		t.Fatal(err)
 	}

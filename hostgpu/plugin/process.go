@@ -2,14 +2,18 @@ package plugin
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
+	"unicode"
 
 	"github.com/hashicorp/go-hclog"
 	goplugin "github.com/hashicorp/go-plugin"
@@ -27,9 +31,13 @@ type process struct {
 	rpc    remote
 	name   string // of the device
 	pid    string
-	gone   atomic.Bool // an answer that can only mean the end has been seen
+	gone   atomic.Bool           // an answer that can only mean the end has been seen
+	cause  atomic.Pointer[error] // why the host ended it; nil if it ended by itself
+	hang   time.Duration
 
+	handle   *os.Process
 	lifeline *os.File // closing it ends the process
+	dir      string   // of its sockets
 	memfile  *os.File
 	shared   []byte // nil: no shared memory
 
@@ -57,8 +65,15 @@ func launch(cfg *Config) (*process, error) {
 }
 
 func (p *process) start(cfg *Config) error {
+	p.hang = cfg.HangTimeout
 	cmd := exec.Command(cfg.Path, cfg.Args...)
 	cmd.Env = append(cmd.Env, cfg.Env...)
+	var err error
+	// A process that is killed cannot remove its socket, so it gets a place
+	// that this side removes.
+	if p.dir, err = os.MkdirTemp("", socketDirPrefix); err != nil {
+		return err
+	}
 	read, write, err := os.Pipe()
 	if err != nil {
 		return err
@@ -87,6 +102,7 @@ func (p *process) start(cfg *Config) error {
 		StartTimeout:     cfg.StartTimeout,
 		Stderr:           cfg.Stderr,
 		Logger:           hclog.NewNullLogger(),
+		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: p.dir},
 		GRPCDialOptions: []grpc.DialOption{grpc.WithDefaultCallOptions(
 			grpc.MaxCallRecvMsgSize(execLimit), grpc.MaxCallSendMsgSize(execLimit))},
 	})
@@ -100,7 +116,16 @@ func (p *process) start(cfg *Config) error {
 	}
 	p.rpc = raw.(remote)
 	p.pid = p.client.ID()
-	d, err := p.rpc.Describe(p.rpc.ctx, &pb.DescribeRequest{})
+	pid, err := strconv.Atoi(p.pid)
+	if err != nil {
+		return err
+	}
+	if p.handle, err = os.FindProcess(pid); err != nil {
+		return err
+	}
+	ctx, cancel := p.deadline()
+	defer cancel()
+	d, err := p.rpc.Describe(ctx, &pb.DescribeRequest{})
 	if err != nil {
 		return p.callError(err)
 	}
@@ -110,31 +135,83 @@ func (p *process) start(cfg *Config) error {
 	if !bytes.Equal(d.TableHash, tableHash()) {
 		return fmt.Errorf("%w: op table %x, this host has %x", ErrVersion, d.TableHash, tableHash())
 	}
+	if d.Name == "" || len(d.Name) > maxName || printable(d.Name) != d.Name {
+		return fmt.Errorf("%w: device name %q", ErrProtocol, printable(d.Name))
+	}
 	p.name = d.Name
 	return nil
+}
+
+// maxName and maxMessage bound what the process says of itself and of its
+// failures, in bytes.
+const (
+	maxName    = 64
+	maxMessage = 2048
+)
+
+// printable is text of the process as a log may show it.
+func printable(s string) string {
+	if len(s) > maxMessage {
+		s = s[:maxMessage]
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, s)
 }
 
 // exited reports whether the process has ended.
 func (p *process) exited() bool { return p.gone.Load() || p.rpc.ctx.Err() != nil }
 
-func (p *process) exitError() error { return fmt.Errorf("%w (pid %s)", ErrExited, p.pid) }
-
-// callError is the error of a gRPC call. Only a process that ends makes a call
-// unavailable or cancels it.
-func (p *process) callError(err error) error {
-	if err == nil {
-		return nil
-	}
-	switch status.Code(err) {
-	case codes.Unavailable, codes.Canceled:
-		p.gone.Store(true)
-		return fmt.Errorf("%w: %v", p.exitError(), err)
+func (p *process) exitError() error {
+	err := fmt.Errorf("%w (pid %s)", ErrExited, p.pid)
+	if c := p.cause.Load(); c != nil {
+		err = fmt.Errorf("%w: %w", err, *c)
 	}
 	return err
 }
 
+// condemn kills a process that cannot be trusted to end by itself, and returns
+// the error that says so.
+func (p *process) condemn(cause error) error {
+	p.cause.CompareAndSwap(nil, &cause)
+	p.gone.Store(true)
+	// If it has ended already, so much the better.
+	_ = p.handle.Kill()
+	return p.exitError()
+}
+
+func (p *process) hung() error {
+	return p.condemn(fmt.Errorf("%w for %v", ErrHung, p.hang))
+}
+
+// deadline is the context of one call of the control plane.
+func (p *process) deadline() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(p.rpc.ctx, p.hang)
+}
+
+// callError is the error of a gRPC call. Only a process that ends makes a call
+// unavailable or cancels it.
+func (p *process) callError(err error) error {
+	switch status.Code(err) {
+	case codes.OK:
+		return nil
+	case codes.Unavailable, codes.Canceled:
+		p.gone.Store(true)
+		return fmt.Errorf("%w: %s", p.exitError(), printable(err.Error()))
+	case codes.DeadlineExceeded:
+		return p.hung()
+	}
+	return fmt.Errorf("%w: %s", ErrProtocol, printable(err.Error()))
+}
+
 // stop ends the process, politely first, and releases what belongs to it.
 func (p *process) stop() {
+	if p.dir != "" {
+		defer os.RemoveAll(p.dir)
+	}
 	if p.client != nil {
 		p.client.Kill()
 	}
@@ -182,12 +259,14 @@ func (p *process) giveChannel(i int) {
 // failureError turns what the device reported into an error.
 func failureError(k pb.Failure_Kind, message string) error {
 	switch k {
+	case pb.Failure_KIND_INTERNAL:
+		return errors.New(printable(message))
 	case pb.Failure_KIND_MEMORY:
-		return fmt.Errorf("%w: %s", device.ErrDeviceMemory, message)
+		return fmt.Errorf("%w: %s", device.ErrDeviceMemory, printable(message))
 	case pb.Failure_KIND_PROTOCOL:
-		return fmt.Errorf("%w: %s", ErrProtocol, message)
+		return fmt.Errorf("%w: %s", ErrProtocol, printable(message))
 	}
-	return errors.New(message)
+	return malformed("failure of kind %d: %s", k, printable(message))
 }
 
 func reported(f *pb.Failure) error {

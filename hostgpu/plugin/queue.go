@@ -15,7 +15,7 @@ type hostMem struct {
 
 // queue implements device.Queue. Once its process is dead, every call says so.
 type queue struct {
-	client  *client
+	client  *Backend
 	proc    *process
 	stream  stream
 	id      uint64
@@ -24,6 +24,9 @@ type queue struct {
 }
 
 var _ device.Queue = (*queue)(nil)
+
+// TransientTasks says that a task is encoded when Run returns, and not kept.
+func (q *queue) TransientTasks() {}
 
 // put sends one record.
 func (q *queue) put(size int, encode func(b []byte) []byte) error {
@@ -121,7 +124,9 @@ func (q *queue) Close() error {
 	if !q.proc.exited() {
 		err = q.Sync()
 		var r *pb.CloseQueueResponse
-		r, cerr = q.proc.rpc.CloseQueue(q.proc.rpc.ctx, &pb.CloseQueueRequest{Queue: q.id})
+		ctx, cancel := q.proc.deadline()
+		r, cerr = q.proc.rpc.CloseQueue(ctx, &pb.CloseQueueRequest{Queue: q.id})
+		cancel()
 		if cerr != nil {
 			cerr = q.proc.callError(cerr)
 		} else {
@@ -162,7 +167,9 @@ func (s *execStream) commit(b []byte) error {
 }
 
 func (s *execStream) flush() error {
-	r, err := s.proc.rpc.Exec(s.proc.rpc.ctx, &pb.ExecRequest{Queue: s.queue, Records: s.buf})
+	ctx, cancel := s.proc.deadline()
+	defer cancel()
+	r, err := s.proc.rpc.Exec(ctx, &pb.ExecRequest{Queue: s.queue, Records: s.buf})
 	s.buf = s.buf[:0]
 	if err != nil {
 		return s.proc.callError(err)

@@ -44,7 +44,8 @@ func (r *ringServer) loop() {
 		if r.closing.Load() {
 			return
 		}
-		sleep(&r.h.doorbell, &r.h.devWaits, func() bool { return r.h.tail.Load() != r.head || r.closing.Load() })
+		// A host that is gone ends this process by its lifeline, not from here.
+		sleep(&r.h.doorbell, &r.h.devWaits, &r.h.tail, r.head, false)
 	}
 }
 

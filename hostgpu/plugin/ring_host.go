@@ -1,7 +1,7 @@
 package plugin
 
 import (
-	"fmt"
+	"time"
 
 	pb "github.com/assaynet/assay/hostgpu/plugin/devicepb"
 )
@@ -15,38 +15,73 @@ type stream interface {
 	wait(dst []byte) error
 }
 
-// ringStream is a stream through shared memory.
+// ringStream is a stream through shared memory. The other process can write
+// everything there at any time: what is read from it is a number to check or
+// bytes to copy, never a position that this side uses.
 type ringStream struct {
 	channel
 	proc *process
 	tail uint64
+	head uint64 // the last one seen
+}
+
+// consumed reads the device's position.
+func (s *ringStream) consumed() (uint64, error) {
+	head := s.h.head.Load()
+	if head-s.head > s.tail-s.head {
+		return 0, s.proc.condemn(malformed("position %d is not between %d and %d", head, s.head, s.tail))
+	}
+	s.head = head
+	return head, nil
 }
 
 func (s *ringStream) failed() error {
-	if s.proc.exited() {
-		return s.proc.exitError()
-	}
 	st := s.h.status.Load()
 	if st == 0 {
 		return nil
 	}
-	n := min(int(s.h.messageLen), len(s.h.message))
+	n := min(s.h.messageLen, uint32(len(s.h.message)))
 	return failureError(pb.Failure_Kind(st), string(s.h.message[:n]))
 }
 
-// until waits until ready, or until the queue or the process has failed.
-func (s *ringStream) until(ready func() bool) error {
-	for !ready() {
+// maxNap is the most that one sleep counts: a futex sleeps for 20 ms, and a
+// host that was stopped for longer has not seen the device do nothing.
+const maxNap = 40 * time.Millisecond
+
+// await waits until the device has consumed all bytes before target.
+func (s *ringStream) await(target uint64) error {
+	seen, idle := s.head, time.Duration(0)
+	for {
+		head, err := s.consumed()
+		if err != nil {
+			return err
+		}
+		if head >= target {
+			return nil
+		}
 		if s.proc.exited() {
 			return s.proc.exitError()
 		}
-		sleep(&s.h.progress, &s.h.hostWaits, ready)
+		if head != seen {
+			seen, idle = head, 0
+		}
+		begin := time.Now()
+		// A position out of order ends the sleep too.
+		if sleep(&s.h.progress, &s.h.hostWaits, &s.h.head, head, true) {
+			continue
+		}
+		if idle += min(time.Since(begin), maxNap); idle >= s.proc.hang {
+			return s.proc.hung()
+		}
 	}
-	return nil
 }
 
+// room waits until size bytes fit.
 func (s *ringStream) room(size uint64) error {
-	return s.until(func() bool { return s.tail+size-s.h.head.Load() <= ringBytes })
+	if s.tail+size-s.head <= ringBytes {
+		return nil
+	}
+	return s.await(s.tail + size - ringBytes)
 }
 
 func (s *ringStream) reserve(size int) ([]byte, error) {
@@ -78,14 +113,14 @@ func (s *ringStream) commit(b []byte) error {
 }
 
 func (s *ringStream) wait(dst []byte) error {
-	if err := s.until(func() bool { return s.h.head.Load() == s.tail }); err != nil {
+	if err := s.await(s.tail); err != nil {
 		return err
 	}
 	if err := s.failed(); err != nil {
 		return err
 	}
 	if len(dst) > len(s.out) {
-		return fmt.Errorf("%w: read of %d bytes", ErrProtocol, len(dst))
+		return malformed("read of %d bytes", len(dst))
 	}
 	copy(dst, s.out)
 	return nil

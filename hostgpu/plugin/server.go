@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
@@ -60,6 +62,7 @@ func serve(cfg ServeConfig, protocol int, records uint32) {
 	if os.Getenv(lifelineEnv) != "" {
 		go func() {
 			_, _ = io.Copy(io.Discard, os.NewFile(lifelineFD, "lifeline"))
+			removeSockets()
 			os.Exit(0)
 		}()
 	}
@@ -74,6 +77,19 @@ func serve(cfg ServeConfig, protocol int, records uint32) {
 		Logger: hclog.NewNullLogger(),
 	})
 }
+
+// removeSockets does what the host cannot do any more: it removes the directory
+// that go-plugin made inside the host's, and the host's with it.
+func removeSockets() {
+	dir := os.Getenv(goplugin.EnvUnixSocketDir)
+	if parent := filepath.Dir(dir); dir != "" && strings.HasPrefix(filepath.Base(parent), socketDirPrefix) {
+		_ = os.RemoveAll(parent)
+	}
+}
+
+// socketDirPrefix begins the name of the directory that a host makes for a
+// process's sockets.
+const socketDirPrefix = "assay-device-"
 
 // grpcPlugin is both sides' entry in go-plugin's tables.
 type grpcPlugin struct {

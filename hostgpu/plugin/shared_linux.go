@@ -14,7 +14,7 @@ import (
 // sharedSupported says that records can travel through shared memory here.
 const sharedSupported = true
 
-// futexTimeout bounds one sleep, so that a side that dies is noticed.
+// futexTimeout bounds a sleep of the host, so that a dead process is noticed.
 var futexTimeout = unix.Timespec{Nsec: 20_000_000}
 
 const (
@@ -22,11 +22,15 @@ const (
 	futexOpWake = 1
 )
 
-// futexWait sleeps while *word == seen, at most futexTimeout. Spurious returns
-// are allowed, so its errors do not matter.
-func futexWait(word *atomic.Uint32, seen uint32) {
+// futexWait sleeps while *word == seen, if timed at most futexTimeout. Spurious
+// returns are allowed, so its errors do not matter.
+func futexWait(word *atomic.Uint32, seen uint32, timed bool) {
+	var limit *unix.Timespec
+	if timed {
+		limit = &futexTimeout
+	}
 	_, _, _ = unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), futexOpWait, uintptr(seen),
-		uintptr(unsafe.Pointer(&futexTimeout)), 0, 0)
+		uintptr(unsafe.Pointer(limit)), 0, 0)
 }
 
 func futexWake(word *atomic.Uint32) {
@@ -35,7 +39,7 @@ func futexWake(word *atomic.Uint32) {
 
 // newShared makes the memory of a new process. Pages cost memory once touched.
 func newShared() (*os.File, []byte, error) {
-	fd, err := unix.MemfdCreate("assay-device", unix.MFD_CLOEXEC)
+	fd, err := unix.MemfdCreate("assay-device", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
 	if err != nil {
 		return nil, nil, fmt.Errorf("memfd: %w", err)
 	}
@@ -43,6 +47,12 @@ func newShared() (*os.File, []byte, error) {
 	if err := f.Truncate(sharedBytes); err != nil {
 		f.Close()
 		return nil, nil, fmt.Errorf("memfd: %w", err)
+	}
+	// Were the other process to cut the memory off, the host's next access would
+	// end the host.
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL); err != nil {
+		f.Close()
+		return nil, nil, fmt.Errorf("seal memfd: %w", err)
 	}
 	b, err := mapShared(fd)
 	if err != nil {

@@ -9,12 +9,17 @@ var (
 	ErrNotBuilt = errors.New("telemetry: not built in (needs Linux and cgo)")
 )
 
+// MaxReport is above the size of any report as JSON, in bytes.
+const MaxReport = 1 << 20
+
 // Report is the state of every GPU. A field that the hardware, the driver or
 // the permissions do not give is missing.
 type Report struct {
+	// Note says why there is nothing to report.
+	Note   string  `json:"note,omitempty"`
 	Driver *string `json:"driver,omitempty"` // version
 	CUDA   *int    `json:"cuda,omitempty"`   // highest version of the driver, 1000·major + 10·minor
-	GPUs   []GPU   `json:"gpus"`
+	GPUs   []GPU   `json:"gpus,omitempty"`
 }
 
 // GPU is one device.

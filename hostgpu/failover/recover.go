@@ -1,0 +1,207 @@
+package failover
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/assaynet/assay/hostgpu/device"
+)
+
+// retryAfter is how long a Backend without a device refuses new spaces before
+// it tries its candidates again.
+const retryAfter = time.Minute
+
+// recover answers a failure of the given life: it begins a new one and
+// restores what the journal holds. Nil means that a device works, which is
+// also so if another goroutine came first.
+func (b *Backend) recover(life uint64, cause error) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.inner == nil {
+		return b.unusable()
+	}
+	if b.life != life {
+		return nil
+	}
+	begin, from, first := time.Now(), b.at, cause
+	for {
+		given, err := b.revive(cause)
+		if err != nil {
+			b.exhaust(err)
+			return b.dead
+		}
+		if given != nil {
+			first = given
+		}
+		n, err := b.restore(cause)
+		if err != nil {
+			cause = err
+			continue
+		}
+		b.life++
+		ev := Event{Kind: Restarted, From: b.cfg.Candidates[from].Name, Took: time.Since(begin), Replayed: n, Err: first}
+		if b.at != from {
+			ev.Kind, ev.To = FellBack, b.cfg.Candidates[b.at].Name
+		}
+		b.cfg.Notify(ev)
+		return nil
+	}
+}
+
+// revive begins a new life of the device, or opens the next one; given is then
+// why the former is given up.
+func (b *Backend) revive(cause error) (given, err error) {
+	if r, ok := b.inner.(Restarter); ok && !errors.Is(cause, device.ErrDeviceMemory) {
+		err := r.Restart(cause)
+		b.detach()
+		if err == nil {
+			return nil, nil
+		}
+		cause = err
+	}
+	b.detach()
+	// Whatever it still has to say, it is given up.
+	_ = b.inner.Close()
+	b.inner = nil
+	for i := b.at + 1; i < len(b.cfg.Candidates); i++ {
+		inner, err := b.open(i)
+		if err == nil {
+			b.inner, b.at = inner, i
+			return cause, nil
+		}
+		cause = errors.Join(cause, err)
+	}
+	return cause, cause
+}
+
+// detach closes the queues of a life that has ended.
+func (b *Backend) detach() {
+	for q := range b.queues {
+		if q.inner != nil {
+			_ = q.inner.Close() // it went with its device
+			q.inner = nil
+		}
+	}
+}
+
+// restore opens every queue again and repeats the journal.
+func (b *Backend) restore(cause error) (int, error) {
+	if b.reserved > 0 {
+		if err := b.inner.Reserve(b.reserved); err != nil {
+			return 0, err
+		}
+	}
+	for q := range b.queues {
+		inner, err := b.inner.Open()
+		if err != nil {
+			return 0, err
+		}
+		q.attach(inner)
+	}
+	rq, err := b.inner.Open()
+	if err != nil {
+		return 0, err
+	}
+	n, err := b.replay(rq, cause)
+	if err == nil {
+		err = rq.Sync()
+	}
+	return n, errors.Join(err, rq.Close())
+}
+
+// replay repeats the journal through one queue: its order is that in which the
+// spaces' calls were issued.
+func (b *Backend) replay(rq device.Queue, cause error) (n int, err error) {
+	j := &b.j
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.compact()
+	for q := range b.queues {
+		if q.volatile {
+			q.lose(cause)
+		}
+	}
+	r := &queue{}
+	r.attach(rq)
+	for i := range j.entries {
+		e := &j.entries[i]
+		switch e.kind {
+		case entryAlloc:
+			e.m.inner, err = rq.Alloc(e.m.bytes)
+			if e.m.volatile && e.m.lost == nil {
+				e.m.lost, b.lossy = fmt.Errorf("%w: %w", ErrLost, cause), true
+			}
+		case entryFree:
+			rq.Free(e.m.inner)
+			e.m.inner = nil
+		case entryWrite:
+			err = rq.Write(e.m.inner, e.off, e.data)
+			n++
+		case entryRun:
+			if hollow(e.task) {
+				e.q.lose(cause)
+				operands(e.task, func(_ *device.Tensor, m *mem, out bool) {
+					if out {
+						m.volatile, m.lost = true, e.q.lost
+					}
+				})
+				continue
+			}
+			err = rq.Run(r.resolved(e.task))
+			n++
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// exhaust ends every space: no device is left.
+func (b *Backend) exhaust(cause error) {
+	b.dead = fmt.Errorf("%w: %w", ErrExhausted, cause)
+	b.died = time.Now()
+	for q := range b.queues {
+		if q.lost == nil {
+			q.lost = b.dead
+		}
+	}
+	b.j.mu.Lock()
+	b.j.entries, b.j.bytes, b.j.gas = nil, 0, 0
+	b.j.mu.Unlock()
+	b.life++
+	b.cfg.Notify(Event{Kind: Exhausted, From: b.cfg.Candidates[b.at].Name, Err: cause})
+}
+
+// reopen tries the candidates again for new spaces, a while after the last one
+// was given up.
+func (b *Backend) reopen() error {
+	b.mu.RLock()
+	exhausted := b.inner == nil && !b.closed
+	b.mu.RUnlock()
+	if !exhausted {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.inner != nil {
+		return nil
+	}
+	if b.closed || time.Since(b.died) < retryAfter {
+		return b.unusable()
+	}
+	for i := range b.cfg.Candidates {
+		inner, err := b.open(i)
+		if err == nil {
+			if err = inner.Reserve(b.reserved); err == nil {
+				b.inner, b.at = inner, i
+				b.life++
+				return nil
+			}
+			_ = inner.Close()
+		}
+	}
+	b.died = time.Now()
+	return b.dead
+}
