@@ -9,5 +9,5 @@ func (t *Task) Gas() int64 {
 		x := &t.Tensors[i]
 		ops[i], present[i] = operandShape{x.Type, x.Shape}, x.Present
 	}
-	return compiled[t.Op-1].gas(&t.Dims, ops[:len(t.Tensors)], present[:len(t.Tensors)], t.Imms)
+	return compiled[t.Op-1].gas(&t.Dims, ops[:len(t.Tensors)], present[:len(t.Tensors)])
 }

@@ -17,6 +17,9 @@ import (
 // ErrUnknown says that no device has this name.
 var ErrUnknown = errors.New("devices: unknown device")
 
+// Light is a device that every machine has and that costs nothing to open.
+const Light = "cpudev"
+
 // Auto is all devices of the machine, fastest first.
 const Auto = "auto"
 
@@ -49,16 +52,17 @@ type Process struct {
 // maker builds one implementation.
 type maker struct {
 	name   string
+	gpu    bool // computes on the GPUs that telemetry reports
 	detail func() string
 	make   func(Config) (device.Backend, error)
 }
 
 // makers are in order of preference.
 var makers = []maker{
-	{"cpudev", cpuDetail, func(c Config) (device.Backend, error) {
+	{"cpudev", false, cpuDetail, func(c Config) (device.Backend, error) {
 		return cpudev.NewBackend(cpudev.Config{Threads: c.Threads, Memory: c.MemoryBytes})
 	}},
-	{"wasmdev", func() string { return "reference kernels in WebAssembly, one thread" }, func(c Config) (device.Backend, error) {
+	{"wasmdev", false, func() string { return "reference kernels in WebAssembly, one thread" }, func(c Config) (device.Backend, error) {
 		return wasmdev.NewBackend(wasmdev.Config{MemoryBytes: c.MemoryBytes})
 	}},
 }

@@ -2,6 +2,7 @@ package devices
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"flag"
 	"math/rand/v2"
@@ -39,8 +40,8 @@ func inProcess(notify func(failover.Event)) Config {
 	return Config{Threads: 1, Notify: notify, Process: &Process{Args: []string{"serve"}, Stderr: os.Stderr, MaxCrashes: 1000}}
 }
 
-// mine computes batches of transformerpow units and returns their digests.
-func mine(t *testing.T, rt *sandbox.Runtime, dev device.Device, batches int) []byte {
+// begin starts a transformerpow instance on a device; its set-up is done.
+func begin(t testing.TB, rt *sandbox.Runtime, dev device.Device, params []byte) *sandbox.Instance {
 	t.Helper()
 	e, err := catalog.Get("transformerpow")
 	if err != nil {
@@ -50,29 +51,43 @@ func mine(t *testing.T, rt *sandbox.Runtime, dev device.Device, batches int) []b
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer mod.Close()
-	params := u32s(2, 64, 4, 4, 128, 8)
-	in, err := mod.Start(t.Context(), sandbox.Job{Device: dev, TensorBytes: 64 << 20, Seed: [32]byte{1}, Identity: []byte("miner"), Params: params, Gas: 1 << 40})
+	t.Cleanup(func() { mod.Close() })
+	in, err := mod.Start(context.Background(), sandbox.Job{Device: dev, TensorBytes: 1 << 30, Seed: [32]byte{1}, Identity: []byte("miner"), Params: params, Gas: 1 << 50})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer in.Close()
-	if out, err := in.PowSetup(t.Context()); err != nil || out.Trap != abi.TrapNone {
+	if out, err := in.PowSetup(context.Background()); err != nil || out.Trap != abi.TrapNone {
 		t.Fatalf("set-up: %v, %v", out.Trap, err)
 	}
-	var digests []byte
+	return in
+}
+
+// units computes n units from first on.
+func units(t testing.TB, in *sandbox.Instance, first, n int) (digests []byte) {
+	t.Helper()
+	indexes := make([]uint64, n)
+	for i := range indexes {
+		indexes[i] = uint64(first + i)
+	}
+	us, out, err := in.PowUnits(context.Background(), indexes, nil)
+	if err != nil || out.Trap != abi.TrapNone {
+		t.Fatalf("units: %v, %v", out.Trap, err)
+	}
+	for _, u := range us {
+		digests = append(digests, u.Digest[:]...)
+	}
+	return digests
+}
+
+// mine computes batches of units and returns their digests. before is called
+// before each.
+func mine(t *testing.T, rt *sandbox.Runtime, dev device.Device, batches int, before func(batch int)) (digests []byte) {
+	t.Helper()
+	in := begin(t, rt, dev, u32s(2, 256, 4, 4, 512, 16))
+	defer in.Close()
 	for b := range batches {
-		indexes := make([]uint64, 32)
-		for i := range indexes {
-			indexes[i] = uint64(b*len(indexes) + i)
-		}
-		units, out, err := in.PowUnits(t.Context(), indexes, nil)
-		if err != nil || out.Trap != abi.TrapNone {
-			t.Fatalf("batch %d: %v, %v", b, out.Trap, err)
-		}
-		for _, u := range units {
-			digests = append(digests, u.Digest[:]...)
-		}
+		before(b)
+		digests = append(digests, units(t, in, 32*b, 32)...)
 	}
 	return digests
 }
@@ -92,16 +107,16 @@ func TestKillMiner(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer rt.Close()
-	const batches = 12
+	const batches = 40
 	plain, err := Open("cpudev", Config{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := mine(t, rt, plain, batches)
+	want := mine(t, rt, plain, batches, func(int) {})
 	if err := plain.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for seed := range uint64(3) {
+	for seed := range uint64(2) {
 		var mu sync.Mutex
 		var events []failover.Event
 		dev, err := Open("cpudev,wasmdev", inProcess(func(e failover.Event) {
@@ -113,29 +128,25 @@ func TestKillMiner(t *testing.T) {
 			t.Fatal(err)
 		}
 		rng := rand.New(rand.NewPCG(seed, 3))
-		stop := make(chan struct{})
 		var wg sync.WaitGroup
-		wg.Go(func() {
-			for range 6 {
-				select {
-				case <-stop:
-					return
-				case <-time.After(time.Duration(rng.Int64N(int64(200 * time.Millisecond)))):
+		got := mine(t, rt, dev, batches, func(b int) {
+			if b%10 == 5 {
+				wg.Go(func() {
+					<-time.After(time.Duration(rng.Int64N(int64(20 * time.Millisecond))))
 					kill(t, dev)
-				}
+				})
 			}
 		})
-		kill(t, dev) // one for certain
-		got := mine(t, rt, dev, batches)
-		close(stop)
 		wg.Wait()
 		if !bytes.Equal(got, want) {
 			t.Errorf("seed %d: digests differ from those of an undisturbed run", seed)
 		}
-		if dev.Name() != "cpudev" || len(events) == 0 {
+		if dev.Name() != "cpudev" || len(events) < 2 {
 			t.Errorf("on %s after %v", dev.Name(), events)
 		}
-		t.Logf("seed %d: %v", seed, events)
+		for _, e := range events {
+			t.Logf("seed %d: %v", seed, e)
+		}
 		if err := dev.Close(); err != nil {
 			t.Error(err)
 		}

@@ -50,6 +50,21 @@ func (d *Device) Telemetry(ctx context.Context) (telemetry.Report, error) {
 	return r, nil
 }
 
+// Energy is what the GPU of this device has used, in joules since its driver
+// was loaded; false where that is not known, or the device is not a GPU.
+func (d *Device) Energy(ctx context.Context) (joules float64, known bool) {
+	m, err := findOne(d.Name())
+	if err != nil || !m.gpu {
+		return 0, false
+	}
+	r, err := d.Telemetry(ctx)
+	// A device computes on the first GPU.
+	if err != nil || len(r.GPUs) == 0 || r.GPUs[0].EnergyMillijoules == nil {
+		return 0, false
+	}
+	return float64(*r.GPUs[0].EnergyMillijoules) / 1000, true
+}
+
 // Pid is the id of the process that serves the device now; empty if none does.
 func (d *Device) Pid() string {
 	var pid string

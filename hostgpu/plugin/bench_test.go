@@ -1,12 +1,16 @@
 package plugin
 
 import (
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/assaynet/assay/hostgpu/device"
 )
 
-// BenchmarkCall measures an op that nobody waits for and one that is waited for.
+// BenchmarkCall measures an op that nobody waits for, one that is waited for,
+// and an upload. "enqueue" issues bursts that fit the ring: what a call costs
+// the caller. "stream" never stops: what the device process can take.
 func BenchmarkCall(b *testing.B) {
 	for _, mode := range []string{"shared memory", "gRPC"} {
 		cfg := config(b, "serve")
@@ -15,23 +19,55 @@ func BenchmarkCall(b *testing.B) {
 		s := space(b, d)
 		x, y := alloc(b, s, device.S32, 1, 16), alloc(b, s, device.S32, 1, 16)
 		call := device.Call{Op: device.OpAdd, Tensors: []device.Handle{x, x, y}}
-		b.Run(mode+"/enqueue", func(b *testing.B) {
-			for b.Loop() {
+		run := func(n int) {
+			for range n {
 				if err := s.Run(call); err != nil {
 					b.Fatal(err)
 				}
 			}
+		}
+		wait := func() {
+			if err := s.Sync(); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.Run(mode+"/enqueue", func(b *testing.B) {
+			const burst = 1000
+			var took []time.Duration
+			b.ReportAllocs()
+			for b.Loop() {
+				begin := time.Now()
+				run(burst)
+				took = append(took, time.Since(begin))
+				wait()
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2].Nanoseconds())/burst, "ns/call")
+		})
+		b.Run(mode+"/stream", func(b *testing.B) {
+			b.ReportAllocs()
+			n := 0
+			for b.Loop() {
+				run(1)
+				n++
+			}
+			wait()
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/call")
 		})
 		buf := make([]byte, 64)
 		b.Run(mode+"/wait", func(b *testing.B) {
+			var took []time.Duration
 			for b.Loop() {
-				if err := s.Run(call); err != nil {
-					b.Fatal(err)
-				}
+				begin := time.Now()
+				run(1)
 				if err := s.Read(x, 0, buf); err != nil {
 					b.Fatal(err)
 				}
+				took = append(took, time.Since(begin))
 			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2].Nanoseconds()), "ns-p50")
+			b.ReportMetric(float64(took[len(took)*99/100].Nanoseconds()), "ns-p99")
 		})
 		big := alloc(b, s, device.U8, 1, 16<<20)
 		p := make([]byte, 16<<20)
@@ -41,9 +77,7 @@ func BenchmarkCall(b *testing.B) {
 				if err := s.Write(big, 0, p); err != nil {
 					b.Fatal(err)
 				}
-				if err := s.Sync(); err != nil {
-					b.Fatal(err)
-				}
+				wait()
 			}
 		})
 	}

@@ -51,4 +51,13 @@ type GPU struct {
 	RemappingPending *bool   `json:"remapping_pending,omitempty"` // a reset is needed
 	RemappingFailed  *bool   `json:"remapping_failed,omitempty"`  // the board should be replaced
 	MIG              *bool   `json:"mig,omitempty"`               // split into instances
+	Instances        []MIG   `json:"instances,omitempty"`         // those that exist
+}
+
+// MIG is one instance of a GPU that is split.
+type MIG struct {
+	UUID        *string `json:"uuid,omitempty"`
+	Name        *string `json:"name,omitempty"`
+	MemoryTotal *uint64 `json:"memory_total_bytes,omitempty"`
+	MemoryUsed  *uint64 `json:"memory_used_bytes,omitempty"`
 }
