@@ -75,10 +75,11 @@ func (h *ringHeader) signalProgress() {
 	}
 }
 
-// sleep waits until *position is not seen any more, or until it is woken, or
-// for one time-out of the futex if timed, and reports which. It looks again and again at first. word is counted
-// up, with waits set, by whoever moves the position.
-func sleep(word, waits *atomic.Uint32, position *atomic.Uint64, seen uint64, timed bool) bool {
+// sleep waits until *position is not seen any more, or quit is set, or for one
+// time-out of the futex if quit is nil, and reports whether the position has
+// moved. It looks again and again at first. word is counted up by whoever moves
+// the position, if waits is set, and by whoever sets quit.
+func sleep(word, waits *atomic.Uint32, position *atomic.Uint64, seen uint64, quit *atomic.Bool) bool {
 	for range spins {
 		if position.Load() != seen {
 			return true
@@ -87,8 +88,8 @@ func sleep(word, waits *atomic.Uint32, position *atomic.Uint64, seen uint64, tim
 	}
 	bell := word.Load()
 	waits.Store(1)
-	if position.Load() == seen {
-		futexWait(word, bell, timed)
+	if position.Load() == seen && (quit == nil || !quit.Load()) {
+		futexWait(word, bell, quit == nil)
 	}
 	waits.Store(0)
 	return position.Load() != seen

@@ -67,7 +67,7 @@ func (s *ringStream) await(target uint64) error {
 		}
 		begin := time.Now()
 		// A position out of order ends the sleep too.
-		if sleep(&s.h.progress, &s.h.hostWaits, &s.h.head, head, true) {
+		if sleep(&s.h.progress, &s.h.hostWaits, &s.h.head, head, nil) {
 			continue
 		}
 		if idle += min(time.Since(begin), maxNap); idle >= s.proc.hang {

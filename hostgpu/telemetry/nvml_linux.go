@@ -117,8 +117,13 @@ func (r *Reader) fill(g *GPU, d nvml.Device) {
 	field(r, "nvmlDeviceGetClockInfo", &g.ClockMemory, func() (uint32, nvml.Return) { return d.GetClockInfo(nvml.CLOCK_MEM) })
 	var reasons *uint64
 	field(r, "nvmlDeviceGetCurrentClocksEventReasons", &reasons, d.GetCurrentClocksEventReasons)
+	// The name until driver 535.
+	if reasons == nil {
+		field(r, "nvmlDeviceGetCurrentClocksThrottleReasons", &reasons, d.GetCurrentClocksThrottleReasons)
+	}
 	if reasons != nil {
-		g.Throttle = throttleReasons(*reasons)
+		free := len(throttleReasons(*reasons)) == 0
+		g.RunsFreely, g.Throttle = &free, throttleReasons(*reasons)
 	}
 	field(r, "nvmlDeviceGetEccMode", &g.ECC, func() (bool, nvml.Return) {
 		now, _, ret := d.GetEccMode()
@@ -142,25 +147,47 @@ func (r *Reader) fill(g *GPU, d nvml.Device) {
 		now, _, ret := d.GetMigMode()
 		return now == nvml.DEVICE_MIG_ENABLE, ret
 	})
+	if g.MIG != nil && *g.MIG {
+		r.instances(g, d)
+	}
+}
+
+// maxInstances bounds what the driver may say; hardware has at most 7.
+const maxInstances = 64
+
+// instances lists the MIG instances of a GPU that is split.
+func (r *Reader) instances(g *GPU, d nvml.Device) {
+	if !r.has("nvmlDeviceGetMaxMigDeviceCount") || !r.has("nvmlDeviceGetMigDeviceHandleByIndex") {
+		return
+	}
+	n, ret := d.GetMaxMigDeviceCount()
+	if ret != nvml.SUCCESS {
+		return
+	}
+	for i := range min(n, maxInstances) {
+		m, ret := d.GetMigDeviceHandleByIndex(i)
+		if ret != nvml.SUCCESS {
+			continue // that place is free
+		}
+		var in MIG
+		field(r, "nvmlDeviceGetUUID", &in.UUID, m.GetUUID)
+		field(r, "nvmlDeviceGetName", &in.Name, m.GetName)
+		if r.has("nvmlDeviceGetMemoryInfo") {
+			if mem, ret := m.GetMemoryInfo(); ret == nvml.SUCCESS {
+				in.MemoryTotal, in.MemoryUsed = &mem.Total, &mem.Used
+			}
+		}
+		g.Instances = append(g.Instances, in)
+	}
 }
 
 // throttleReasons names the bits of NVML's clocks event reasons that slow a
 // busy GPU down (nvml.h, nvmlClocksEventReasons).
 func throttleReasons(bits uint64) []string {
 	var out []string
-	for _, r := range []struct {
-		bit  uint64
-		name string
-	}{
-		{0x4, "power cap"},
-		{0x8, "hardware slowdown"},
-		{0x10, "sync boost"},
-		{0x20, "software thermal"},
-		{0x40, "hardware thermal"},
-		{0x80, "power brake"},
-	} {
-		if bits&r.bit != 0 {
-			out = append(out, r.name)
+	for i, bit := range []uint64{0x4, 0x8, 0x10, 0x20, 0x40, 0x80} {
+		if bits&bit != 0 {
+			out = append(out, ThrottleReasons[i])
 		}
 	}
 	return out

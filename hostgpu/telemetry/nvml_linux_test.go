@@ -47,13 +47,24 @@ func partial() nvml.Device {
 			}
 			return 0, nvml.ERROR_NOT_SUPPORTED
 		},
-		GetMigModeFunc: func() (int, int, nvml.Return) { return 0, 0, nvml.ERROR_NOT_SUPPORTED },
+		GetMigModeFunc:           func() (int, int, nvml.Return) { return nvml.DEVICE_MIG_ENABLE, 0, nvml.SUCCESS },
+		GetMaxMigDeviceCountFunc: func() (int, nvml.Return) { return 2, nvml.SUCCESS },
+		GetMigDeviceHandleByIndexFunc: func(i int) (nvml.Device, nvml.Return) {
+			if i == 0 {
+				return nil, nvml.ERROR_NOT_FOUND
+			}
+			return &mock.Device{
+				GetUUIDFunc:       func() (string, nvml.Return) { return "MIG-1", nvml.SUCCESS },
+				GetNameFunc:       func() (string, nvml.Return) { return "", nvml.ERROR_NOT_SUPPORTED },
+				GetMemoryInfoFunc: func() (nvml.Memory, nvml.Return) { return nvml.Memory{Total: 10}, nvml.SUCCESS },
+			}, nvml.SUCCESS
+		},
 	}
 }
 
 func reader(devices ...nvml.Device) *Reader {
 	known := []string{"nvmlDeviceGetName", "nvmlDeviceGetUUID", "nvmlDeviceGetMemoryInfo", "nvmlDeviceGetPowerUsage",
-		"nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetEccMode", "nvmlDeviceGetTotalEccErrors", "nvmlDeviceGetMigMode"}
+		"nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetEccMode", "nvmlDeviceGetTotalEccErrors", "nvmlDeviceGetMigMode", "nvmlDeviceGetMaxMigDeviceCount", "nvmlDeviceGetMigDeviceHandleByIndex"}
 	return &Reader{lib: fakeLibrary{devices}, has: func(s string) bool { return strings.Contains(strings.Join(known, " ")+" ", s+" ") }}
 }
 
@@ -66,7 +77,8 @@ func TestEveryFieldOptional(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"driver":"570.1","gpus":[{"index":0},{"index":1,"name":"Example","memory_total_bytes":80,"memory_used_bytes":3,` +
-		`"power_mw":350000,"throttle":["power cap","hardware thermal"],"ecc":true,"ecc_uncorrected":2}]}`
+		`"power_mw":350000,"throttle":["power cap","hardware thermal"],"runs_freely":false,"ecc":true,"ecc_uncorrected":2,` +
+		`"mig":true,"instances":[{"uuid":"MIG-1","memory_total_bytes":10,"memory_used_bytes":0}]}]}`
 	if string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

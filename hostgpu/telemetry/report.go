@@ -42,7 +42,8 @@ type GPU struct {
 	TemperatureCelsius *uint32  `json:"temperature_c,omitempty"`
 	ClockSM            *uint32  `json:"clock_sm_mhz,omitempty"`
 	ClockMemory        *uint32  `json:"clock_memory_mhz,omitempty"`
-	Throttle           []string `json:"throttle,omitempty"` // reasons, none if it runs freely
+	Throttle           []string `json:"throttle,omitempty"`    // of ThrottleReasons
+	RunsFreely         *bool    `json:"runs_freely,omitempty"` // there is no such reason
 
 	ECC              *bool   `json:"ecc,omitempty"`
 	ECCUncorrected   *uint64 `json:"ecc_uncorrected,omitempty"` // since the last reset
@@ -53,6 +54,9 @@ type GPU struct {
 	MIG              *bool   `json:"mig,omitempty"`               // split into instances
 	Instances        []MIG   `json:"instances,omitempty"`         // those that exist
 }
+
+// ThrottleReasons are the names of what slows a busy GPU down.
+var ThrottleReasons = []string{"power cap", "hardware slowdown", "sync boost", "software thermal", "hardware thermal", "power brake"}
 
 // MIG is one instance of a GPU that is split.
 type MIG struct {

@@ -27,7 +27,7 @@ func TestOpen(t *testing.T) {
 
 func TestCollector(t *testing.T) {
 	power, energy, name := uint32(350_000), uint64(12_500), "Example"
-	rep := Report{GPUs: []GPU{{Index: 0, Name: &name, PowerMilliwatts: &power, EnergyMillijoules: &energy}, {Index: 1}}}
+	rep := Report{GPUs: []GPU{{Index: 0, Name: &name, PowerMilliwatts: &power, EnergyMillijoules: &energy, RunsFreely: new(bool), Throttle: []string{"power cap"}}, {Index: 1}}}
 	reg := prometheus.NewPedanticRegistry()
 	reg.MustRegister(Collector(func() (Report, bool) { return rep, true }))
 	families, err := reg.Gather()
@@ -36,6 +36,19 @@ func TestCollector(t *testing.T) {
 	}
 	got := map[string]float64{}
 	for _, f := range families {
+		if f.GetName() == "assay_gpu_throttled" {
+			for _, m := range f.Metric {
+				for _, l := range m.Label {
+					if l.GetName() == "reason" && (m.GetGauge().GetValue() == 1) != (l.GetValue() == "power cap") {
+						t.Errorf("throttled: %v", m)
+					}
+				}
+			}
+			if len(f.Metric) != len(ThrottleReasons) {
+				t.Errorf("%d reasons", len(f.Metric))
+			}
+			continue
+		}
 		if len(f.Metric) != 1 {
 			t.Errorf("%s has %d samples", f.GetName(), len(f.Metric))
 		}
