@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/assaynet/assay/hostgpu/devices"
+	"github.com/assaynet/assay/hostgpu/telemetry"
 )
 
 // The test binary is also the program that --process starts.
@@ -39,14 +40,17 @@ func TestList(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got struct {
-		Devices []devices.Info
-		Note    string `json:"telemetry_note"`
+		Devices   []devices.Info
+		Telemetry telemetry.Report
 	}
 	if err := json.Unmarshal([]byte(out), &got); err != nil {
 		t.Fatal(err)
 	}
 	if len(got.Devices) < 2 || got.Devices[len(got.Devices)-1].Name != "wasmdev" {
 		t.Errorf("devices %+v", got.Devices)
+	}
+	if got.Telemetry.Note == "" && got.Telemetry.Driver == nil {
+		t.Errorf("telemetry %+v", got.Telemetry)
 	}
 	if out, err = execute("list"); err != nil || !strings.Contains(out, "wasmdev") {
 		t.Errorf("%q, %v", out, err)
@@ -77,13 +81,14 @@ func TestCheckInProcess(t *testing.T) {
 }
 
 func TestBench(t *testing.T) {
-	out, err := execute("bench", "--device", "cpudev", "--time", "1ms", "--output", "json")
+	out, err := execute("bench", "--device", "cpudev", "--time", "1ms", "--width", "64", "--output", "json")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got []struct {
 		Device  string
 		Results []Result
+		Units   UnitsResult
 	}
 	if err := json.Unmarshal([]byte(out), &got); err != nil {
 		t.Fatal(err)
@@ -95,6 +100,9 @@ func TestBench(t *testing.T) {
 		if r.Calls < 1 || r.Nanoseconds < 1 || r.GOPS == 0 && r.GBs == 0 {
 			t.Errorf("%+v measures nothing", r)
 		}
+	}
+	if u := got[0].Units; u.Units < 1 || u.UnitsPerSecond <= 0 || u.GOPS <= 0 || u.Joules != nil {
+		t.Errorf("%+v", u)
 	}
 }
 
@@ -113,3 +121,25 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("unknown device: %v", err)
 	}
 }
+
+// TestDuring: what takes long says so, what is quick does not.
+func TestDuring(t *testing.T) {
+	var out bytes.Buffer
+	want := errors.New("x")
+	if err := during(&out, "quick", func() error { return want }); err != want || out.Len() != 0 {
+		t.Errorf("%v, %q", err, out.String())
+	}
+	said := make(chan struct{})
+	w := writerFunc(func(p []byte) (int, error) {
+		out.Write(p)
+		close(said)
+		return len(p), nil
+	})
+	if err := during(w, "slow", func() error { <-said; return nil }); err != nil || !strings.HasPrefix(out.String(), "slow ... ") {
+		t.Errorf("%v, %q", err, out.String())
+	}
+}
+
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
@@ -32,12 +33,19 @@ func TestMain(m *testing.M) {
 		records++
 	case "crash":
 		os.Exit(3)
+	case "hostile":
+		seed, _ := strconv.ParseUint(os.Getenv("ASSAY_HOSTILE_SEED"), 10, 64)
+		hostile(seed)
+	}
+	report := func(context.Context) ([]byte, error) { return []byte(`{"ok":true}`), nil }
+	if os.Getenv(roleEnv) == "truncate" {
+		report = func(context.Context) ([]byte, error) { return json.Marshal(truncations()) }
 	}
 	b, err := cpudev.NewBackend(cpudev.Config{Threads: 1, Memory: 1 << 30})
 	if err != nil {
 		panic(err)
 	}
-	serve(ServeConfig{Backend: b, Telemetry: func(context.Context) ([]byte, error) { return []byte(`{"ok":true}`), nil }}, protocol, records)
+	serve(ServeConfig{Backend: b, Telemetry: report}, protocol, records)
 }
 
 func config(t testing.TB, role string) Config {

@@ -67,13 +67,14 @@ func launch(cfg *Config) (*process, error) {
 func (p *process) start(cfg *Config) error {
 	p.hang = cfg.HangTimeout
 	cmd := exec.Command(cfg.Path, cfg.Args...)
-	cmd.Env = append(cmd.Env, cfg.Env...)
+	cmd.Env = append(os.Environ(), cfg.Env...)
 	var err error
 	// A process that is killed cannot remove its socket, so it gets a place
 	// that this side removes.
 	if p.dir, err = os.MkdirTemp("", socketDirPrefix); err != nil {
 		return err
 	}
+	cmd.Env = append(cmd.Env, goplugin.EnvUnixSocketDir+"="+p.dir)
 	read, write, err := os.Pipe()
 	if err != nil {
 		return err
@@ -102,7 +103,7 @@ func (p *process) start(cfg *Config) error {
 		StartTimeout:     cfg.StartTimeout,
 		Stderr:           cfg.Stderr,
 		Logger:           hclog.NewNullLogger(),
-		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: p.dir},
+		SkipHostEnv:      true, // it is there already, before what overrides it
 		GRPCDialOptions: []grpc.DialOption{grpc.WithDefaultCallOptions(
 			grpc.MaxCallRecvMsgSize(execLimit), grpc.MaxCallSendMsgSize(execLimit))},
 	})

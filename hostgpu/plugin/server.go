@@ -79,11 +79,10 @@ func serve(cfg ServeConfig, protocol int, records uint32) {
 }
 
 // removeSockets does what the host cannot do any more: it removes the directory
-// that go-plugin made inside the host's, and the host's with it.
+// that the host made.
 func removeSockets() {
-	dir := os.Getenv(goplugin.EnvUnixSocketDir)
-	if parent := filepath.Dir(dir); dir != "" && strings.HasPrefix(filepath.Base(parent), socketDirPrefix) {
-		_ = os.RemoveAll(parent)
+	if dir := os.Getenv(goplugin.EnvUnixSocketDir); strings.HasPrefix(filepath.Base(dir), socketDirPrefix) {
+		_ = os.RemoveAll(dir)
 	}
 }
 
