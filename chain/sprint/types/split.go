@@ -17,22 +17,18 @@ func Part(pot math.Int, units, total uint64) math.Int {
 	return pot.Mul(math.NewIntFromUint64(units)).Quo(math.NewIntFromUint64(total))
 }
 
-// missingPart is the part of the valid units, as a divisor, up to which units that are missing since
-// the last epoch are still counted.
-const missingPart = 4
-
 // Divisor returns the units that a pot is divided by, never less than the valid ones. Units that
 // are void, or missing since the last epoch, are counted too, so that nobody is paid more because
 // another's claim was voided or kept out of the blocks; but no further than to the units that were
 // valid in the last epoch, so that a void claim of any size takes nothing from anybody, and of
-// those that are only missing a quarter of the valid ones at most, so that who leaves costs those
-// who stay a fifth of one epoch's pot at most. Where nothing was valid in the last epoch, void units are
-// counted as far as there are valid ones.
+// those that are only missing as many as are valid at most, so that who leaves costs those who stay
+// half of one epoch's pot at most. Where nothing was valid in the last epoch, void units are counted
+// as far as there are valid ones.
 func Divisor(valid, void, last uint64) uint64 {
 	if last == 0 {
 		return valid + min(void, valid)
 	}
-	return max(valid, min(last, valid+void+valid/missingPart))
+	return max(valid, min(last, void+2*valid))
 }
 
 // ShareOf returns units / total in parts of 10^12, rounded down.
