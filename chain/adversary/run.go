@@ -22,8 +22,9 @@ type Plan struct {
 	Cost float64
 	// Workers at once; 0 is one for each processor.
 	Workers int
-	// Done is told of each finished replicate, if set. It is called from several goroutines.
-	Done func(s Scenario, replicate int)
+	// Partial is told the rows over the first replicates, whenever one more of all scenarios is done,
+	// if set. Calls do not overlap.
+	Partial func(replicates int, rows []Row)
 }
 
 // outcome of one replicate, per epoch and for all members of the adversary together.
@@ -59,8 +60,6 @@ type Row struct {
 	// HonestVoid counts void claims of honest participants, HonestPunished their forfeits and jailings.
 	HonestVoid     int `json:"honest_void"`
 	HonestPunished int `json:"honest_punished"`
-
-	scenario Scenario
 }
 
 // simulate runs one replicate. It stops once every member of the adversary is barred for the rest:
@@ -136,11 +135,16 @@ func Run(ctx context.Context, lab *Lab, plan Plan, scenarios []Scenario) ([]Row,
 	)
 	known := make(map[string]int) // scenarios whose members compute alike share the honest world
 	first := make([]int, len(scenarios))
+	complete, left := 0, make([]int, plan.Replicates+1) // replicates, after the honest worlds
+	for r := range plan.Replicates {
+		left[r+1] = len(scenarios)
+	}
 	for i, s := range scenarios {
 		got[i] = make([]outcome, plan.Replicates)
 		key := fmt.Sprint(s.count, s.folds, s.allFolds, s.crossCheck)
 		if _, ok := known[key]; !ok {
 			known[key] = i
+			left[0]++
 		}
 		first[i] = known[key]
 	}
@@ -169,15 +173,19 @@ func Run(ctx context.Context, lab *Lab, plan Plan, scenarios []Scenario) ([]Row,
 				} else {
 					got[c.scenario][c.replicate] = out
 				}
-				mu.Unlock()
-				if plan.Done != nil && err == nil {
-					plan.Done(scenarios[c.scenario], c.replicate)
+				left[c.replicate+1]--
+				for err == nil && complete <= plan.Replicates && left[complete] == 0 {
+					if complete > 0 && plan.Partial != nil {
+						plan.Partial(complete, rows(plan, scenarios, base, first, got, complete))
+					}
+					complete++
 				}
+				mu.Unlock()
 			}
 		}()
 	}
-	for i := range scenarios {
-		for r := -1; r < plan.Replicates; r++ {
+	for r := -1; r < plan.Replicates; r++ {
+		for i := range scenarios {
 			if r >= 0 || first[i] == i {
 				cells <- cell{i, r}
 			}
@@ -188,11 +196,16 @@ func Run(ctx context.Context, lab *Lab, plan Plan, scenarios []Scenario) ([]Row,
 	if err := errors.Join(fails...); err != nil {
 		return nil, err
 	}
-	rows := make([]Row, len(scenarios))
+	return rows(plan, scenarios, base, first, got, plan.Replicates), nil
+}
+
+// rows compares the first replicates of each scenario with its honest world.
+func rows(plan Plan, scenarios []Scenario, base []outcome, first []int, got [][]outcome, replicates int) []Row {
+	out := make([]Row, len(scenarios))
 	for i, s := range scenarios {
-		rows[i] = row(plan, s, base[first[i]], got[i])
+		out[i] = row(plan, s, base[first[i]], got[i][:replicates])
 	}
-	return rows, nil
+	return out
 }
 
 // row compares replicates with the honest world.
@@ -200,7 +213,7 @@ func row(plan Plan, s Scenario, honest outcome, got []outcome) Row {
 	units := float64(fold * (s.count*s.folds + (participants-s.count)*s.allFolds))
 	unit := float64(types.DefaultParams().EmissionPerEpoch) / units // what one earns, ngnk
 	gains := make([]float64, len(got))
-	r := Row{Name: s.Name, Power: s.Power, Epochs: plan.Replicates * plan.Epochs, scenario: s}
+	r := Row{Name: s.Name, Power: s.Power, Epochs: len(got) * plan.Epochs}
 	var mean outcome
 	n := float64(len(got))
 	for i, o := range got {
