@@ -40,6 +40,7 @@ func (d *dev) NewSpace(limit int64) (Space, error) {
 		return nil, d.internal(err)
 	}
 	s := &space{dev: d, queue: q, limit: limit, table: map[Handle]*tensor{}}
+	s.alive.Store(1)
 	d.spaces[s] = struct{}{}
 	return s, nil
 }
@@ -75,6 +76,7 @@ func (d *dev) internal(err error) error {
 // buffer is one allocation, shared by handles of one or more spaces.
 type buffer struct {
 	mem   Mem
+	owner *space // whose reservation it lives on
 	bytes int64
 	refs  atomic.Int64
 }
@@ -105,6 +107,9 @@ type space struct {
 	table  map[Handle]*tensor
 	last   Handle
 	closed bool
+	// alive counts the allocations on this space's reservation, and the space
+	// itself while it is open: shares may outlive it.
+	alive  atomic.Int64
 	failed error // first failure of the device, repeated ever after
 }
 
@@ -169,7 +174,7 @@ func (s *space) Alloc(dt DType, sh Shape) (Handle, error) {
 	if len(s.table) >= MaxHandles {
 		return 0, fmt.Errorf("%w: more than %d handles", ErrMemory, MaxHandles)
 	}
-	buf := &buffer{bytes: sh.Elems() * int64(dt.Size())}
+	buf := &buffer{owner: s, bytes: sh.Elems() * int64(dt.Size())}
 	if charge > 0 {
 		mem, err := s.queue.Alloc(charge)
 		if err != nil {
@@ -185,6 +190,7 @@ func (s *space) Alloc(dt DType, sh Shape) (Handle, error) {
 		return 0, err
 	}
 	s.used += charge
+	s.alive.Add(1)
 	return h, nil
 }
 
@@ -249,7 +255,11 @@ func (s *space) Share(from Space, h Handle) (Handle, error) {
 
 // drop releases one reference to a buffer.
 func (s *space) drop(b *buffer, foreign bool) {
-	if b.refs.Add(-1) > 0 || b.mem == nil {
+	if b.refs.Add(-1) > 0 {
+		return
+	}
+	defer b.owner.settle()
+	if b.mem == nil {
 		return
 	}
 	if foreign {
@@ -365,6 +375,13 @@ func (s *space) Close() error {
 	s.dev.mu.Lock()
 	delete(s.dev.spaces, s)
 	s.dev.mu.Unlock()
-	s.dev.backend.Release(s.limit)
+	s.settle()
 	return s.dev.internal(err)
+}
+
+// settle gives the reservation back once nothing lives on it any more.
+func (s *space) settle() {
+	if s.alive.Add(-1) == 0 {
+		s.dev.backend.Release(s.limit)
+	}
 }

@@ -1,7 +1,7 @@
 package device
 
-// Gas is the price of the call that the task came from: about its time on the
-// reference device in nanoseconds.
+// Gas is the price of the call that the task came from, in the unit of the
+// function Gas.
 func (t *Task) Gas() int64 {
 	var ops [MaxTensors]operandShape
 	var present [MaxTensors]bool

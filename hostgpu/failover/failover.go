@@ -30,9 +30,9 @@ type Config struct {
 	// written, copies of tensors, some 700 bytes for each op that something
 	// live depends on. 0 is 8 GiB; what is not used costs nothing.
 	JournalBytes int64
-	// CheckpointGas is how much work (device.Task.Gas, about nanoseconds of the
-	// reference device) may have to be repeated after a failure before tensors
-	// are copied to the host instead. 0 is 6e10: about four seconds of one
+	// CheckpointGas is how much work (device.Task.Gas, a quarter of a nanosecond of the
+	// reference device at worst) may have to be repeated after a failure before
+	// tensors are copied to the host instead. 0 is 6e10: about a second of one
 	// thread of cpudev.
 	CheckpointGas int64
 	// Notify is called for what a user wants to know, from the goroutine that

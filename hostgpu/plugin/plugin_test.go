@@ -316,6 +316,35 @@ func TestShare(t *testing.T) {
 	}
 }
 
+// TestShareKeepsReservation: memory that a share keeps from the grave of its
+// space is not promised to another.
+func TestShareKeepsReservation(t *testing.T) {
+	d := startDevice(t, config(t, "serve")) // of 1 GiB
+	model, err := d.NewSpace(600 << 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	job := space(t, d)
+	h, err := job.Share(model, alloc(t, model, device.U8, 1, 4))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := model.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.NewSpace(600 << 20); !errors.Is(err, device.ErrDeviceMemory) {
+		t.Errorf("while shared: %v", err)
+	}
+	if err := job.Free(h); err != nil {
+		t.Fatal(err)
+	}
+	s, err := d.NewSpace(600 << 20)
+	if err != nil {
+		t.Fatalf("afterwards: %v", err)
+	}
+	s.Close()
+}
+
 func TestTelemetry(t *testing.T) {
 	d := startDevice(t, config(t, "serve"))
 	r, err := d.Telemetry(t.Context())
