@@ -373,8 +373,9 @@ func (in *Instance) ready() error {
 }
 
 // call runs an export under a budget. Its argument and result are in
-// in.stack. Cancelling ctx ends the guest at its next host call, with a
-// *HostError.
+// in.stack. Cancelling ctx ends the guest, with a *HostError: at its next host
+// call, entry of a function that calls or loops, or turn of a loop that calls.
+// A loop of pure computation turns on until its gas ends.
 func (in *Instance) call(ctx context.Context, ph phase, name string, budget int64) (Outcome, error) {
 	if err := in.ready(); err != nil {
 		return Outcome{}, err
@@ -396,13 +397,15 @@ func (in *Instance) call(ctx context.Context, ph phase, name string, budget int6
 	in.gas.Set(uint64(budget))
 	in.depth.Set(uint64(meter.DefaultStack))
 	in.trap.Set(uint64(abi.TrapInvalid))
+	cancelled := func() bool { return false }
 	if ctx.Done() != nil {
-		// A flag of its own: it may be set after this call has returned.
-		cancelled := new(atomic.Bool)
-		in.cancelled = cancelled
-		defer context.AfterFunc(ctx, func() { cancelled.Store(true) })()
+		cancelled = in.cancelOn(ctx)
 	}
 	runErr := fn.CallWithStack(&in.ctx, in.stack[:])
+	if cancelled() {
+		in.stopped = true
+		return Outcome{}, &HostError{Op: "call", Err: context.Cause(ctx)}
+	}
 
 	trap, code, host := in.mod.rt.traps.classify(runErr, abi.Trap(in.trap.Get()))
 	if host != nil {

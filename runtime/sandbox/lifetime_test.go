@@ -3,7 +3,11 @@ package sandbox
 import (
 	"context"
 	"errors"
+	"runtime"
+	"runtime/debug"
 	"testing"
+
+	"github.com/assaynet/assay/runtime/abi"
 )
 
 func TestModuleLifetime(t *testing.T) {
@@ -58,6 +62,45 @@ func TestCancel(t *testing.T) {
 		}
 		in.Close()
 		cancel()
+	}
+}
+
+// TestCancelComputing: a guest that makes no more host calls is cancelled, too,
+// long before its gas would end: no test could wait for that. The collector is
+// off, since a collection that begins would wait for the guest, and everything
+// else for the collection.
+func TestCancelComputing(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	runtime.GC() // ends one that has begun
+	emit := cat(i32c(0), i32c(0), i32c(0), call(0), 0x1A)
+	loop := func(body []byte) []byte { return cat(emit, 0x03, 0x40, body, 0x0C, 0, 0x0B) }
+	for name, body := range map[string][]byte{
+		"calls":       loop(call(3)),
+		"memory.fill": loop(cat(i32c(0), i32c(0), i32c(16), 0xFC, 11, 0)),
+	} {
+		wasm := wasmMod{Imports: imp("emit"), Min: 1, Max: 1, Funcs: []wasmFunc{
+			abiFunc, {Export: abi.ExportInfer, Body: body}, {Body: call(4)}, {},
+		}}.encode()
+		for _, e := range engines(t) {
+			ctx, cancel := context.WithCancelCause(context.Background())
+			enough := errors.New("enough")
+			in, err := admit(t, e.rt, wasm).Start(context.Background(), Job{Gas: MaxGas, Emit: func(uint32, []byte) bool {
+				cancel(enough)
+				return false
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var host *HostError
+			out, err := in.Infer(ctx)
+			if !errors.As(err, &host) || !errors.Is(err, enough) || out.Trap != abi.TrapInvalid {
+				t.Fatalf("%s on %s: %+v %v", name, e.name, out, err)
+			}
+			if _, err := in.Infer(context.Background()); !errors.Is(err, ErrStopped) {
+				t.Fatal(err)
+			}
+			in.Close()
+		}
 	}
 }
 
