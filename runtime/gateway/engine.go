@@ -126,7 +126,7 @@ func (e *Sandbox) Run(ctx context.Context, req commit.Request, emit func(uint32,
 // checker runs again must be the same.
 func RequestJob(dev device.Device, model *sandbox.Model, info *manifest.Module, req commit.Request, emit func(uint32, []byte) bool) sandbox.Job {
 	return sandbox.Job{
-		Device: dev, TensorBytes: info.TensorBytes, MemoryPages: info.MemoryPages, Model: model,
+		Device: dev, TensorBytes: info.TensorBytes, MemoryPages: info.MemoryPages, Wait: true, Model: model,
 		Seed: req.Seed, Request: req.Bytes(), Emit: emit,
 		Gas: info.GasSetup + info.GasUnit*(int64(len(req.Prompt))+int64(req.MaxTokens)),
 	}

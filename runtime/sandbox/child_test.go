@@ -145,6 +145,27 @@ func TestCheckUpload(t *testing.T) {
 	}
 }
 
+// TestWorstUpload: the slowest shape that the static limits admit stays within
+// the bounds of an upload. go test ./runtime/meter -run TestWorstAdmitted
+// searches for it.
+func TestWorstUpload(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	rt := open1(t, Config{CacheDir: t.TempDir()})
+	n := meter.DefaultLimits().Blocks
+	for ; n > 0; n -= 16 {
+		if _, err := Check(branchy(n), nil, nil); err == nil {
+			break
+		}
+	}
+	_, cost, err := rt.CheckUpload(branchy(n))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d branches in one function: %.1f s of processor time, %d MiB", n, cost.CPU.Seconds(), cost.Memory>>20)
+}
+
 // TestCloseEndsCompilation: closing the runtime kills the compiler process.
 func TestCloseEndsCompilation(t *testing.T) {
 	dir := t.TempDir()
