@@ -45,10 +45,13 @@ void op_rescale(i32 *dst, const i32 *acc, const scale *row, const scale *chan, u
 	scales s = {.m = cm, .e = ce, .pow = cp};
 	for (u32 j = 0; j < n; j += GEMM_NB) {
 		u32 nb = min_u32(GEMM_NB, n - j);
-		// acc uses all its 32 bits: no headroom.
-		scales_load(&s, chan + j, nb, 1, 0);
-		for (u32 i = 0; i < m; i++)
-			linear_row(dst + i * n + j, acc + i * n + j, nb, row + i, &s, 0, 0, 0, eout);
+		scales_load(&s, chan + j, nb, 1, 30);
+		for (u32 i = 0; i < m; i++) {
+			const i32 *x = acc + i * n + j;
+			// What the largest sum of the row leaves free of 31 bits.
+			u32 used = s.emin < s.emax ? bitlen32(max_abs(x, nb)) : 31;
+			linear_row(dst + i * n + j, x, nb, row + i, &s, used < 31 ? 31 - used : 0, 0, 0, eout);
+		}
 	}
 }
 
