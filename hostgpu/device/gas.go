@@ -1,7 +1,7 @@
 package device
 
 // Term is one term of a price: Rate/1024 units of gas for each of the product
-// of the symbols in Of, such as "MNK". The letter z stands for the bytes of an
+// of the symbols in Of, such as "MNK"; an empty product is 1. The letter z stands for the bytes of an
 // element of the type that the call's TypeAny operands share. If names an
 // optional operand whose absence drops the term.
 //
@@ -52,7 +52,11 @@ func Gas(sp Space, c Call) (int64, error) {
 func DigestGas(n int64) int64 {
 	sum := int64(1<<gasOne - 1)
 	for _, t := range compiled[OpDigest-1].price {
-		sum += t.rate * n // all its terms are of M·K·z, the bytes
+		if t.elem { // M·K·z, the bytes
+			sum += t.rate * n
+		} else {
+			sum += t.rate
+		}
 	}
 	return GasBase + sum>>gasOne
 }
@@ -80,7 +84,7 @@ func (c *compiledOp) compilePrice() {
 				p.opt = i
 			}
 		}
-		if t.Rate < 1 || t.Rate > maxRate || t.If != "" && p.opt < 0 {
+		if t.Rate < 1 || t.Rate > maxRate && t.Of != "" || t.If != "" && p.opt < 0 {
 			panic("device: bad price of " + c.spec.Name)
 		}
 		c.price = append(c.price, p)
