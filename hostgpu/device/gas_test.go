@@ -24,8 +24,11 @@ func (c *compiledOp) priced(t *testing.T, dims *Dims, imms []int64, optional boo
 		ops[i] = operandShape{dt, Shape{size(o.rows), size(o.cols)}}
 		present[i] = o.Kind != Opt || optional
 	}
-	if c.spec.Op == OpAttention { // as its rule sets it; heads need not fit here
+	switch c.spec.Op { // as the rules set them; heads need not fit here
+	case OpAttention:
 		dims.set('T', dims.Get('S')/(dims.Get('M')/int(imms[0])))
+	case OpRope:
+		dims.set('H', dims.Get('C')/max(dims.Get('D'), 1))
 	}
 	return c.gas(dims, ops, present)
 }
@@ -73,6 +76,14 @@ func TestGasMonotone(t *testing.T) {
 				more[s-'A'] += 1 + r.IntN(100)
 				if c.spec.Op == OpAttention && s == 'M' {
 					more['S'-'A'] = dims.Get('S') / dims.Get('M') * more.Get('M') // as many keys for each
+				}
+				if c.spec.Op == OpRope && s == 'D' {
+					if dims.Get('D') == 0 {
+						continue
+					}
+					more['C'-'A'] = dims.Get('C') / dims.Get('D') * more.Get('D') // as many heads
+					dims['C'-'A'] -= dims.Get('C') % dims.Get('D')
+					base = c.priced(t, &dims, imms, false)
 				}
 				if got := c.priced(t, &more, imms, false); got < base {
 					t.Errorf("%s: %d with more %c, %d before", c.spec.Name, got, s, base)

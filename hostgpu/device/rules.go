@@ -27,11 +27,13 @@ func ruleK(d *Dims, _ []int64) error {
 	return nil
 }
 
+// ruleRope sets H, the number of heads.
 func ruleRope(d *Dims, _ []int64) error {
 	dd := d.Get('D')
 	if dd < 2 || dd%2 != 0 || d.Get('C')%dd != 0 || d.Get('P') < 1 {
 		return errRope
 	}
+	d.set('H', d.Get('C')/dd)
 	return nil
 }
 

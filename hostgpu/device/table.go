@@ -48,7 +48,7 @@ func Markdown() string {
 // GasMarkdown renders the table of prices for docs/spec/ops.md.
 func GasMarkdown() string {
 	var b strings.Builder
-	b.WriteString("| op | gas/1024, beside the base |\n| --- | --- |\n")
+	b.WriteString("| op | gas·256, beside the base |\n| --- | --- |\n")
 	for i := range Ops {
 		var terms []string
 		for _, t := range Ops[i].Price {

@@ -6,7 +6,15 @@ import (
 	"testing"
 
 	"github.com/assaynet/assay/hostgpu/device"
+	"github.com/assaynet/assay/runtime/abi"
 )
+
+// TestGasUnit: ops are priced in the unit of everything else.
+func TestGasUnit(t *testing.T) {
+	if device.GasPerNanosecond != abi.GasPerNanosecond {
+		t.Errorf("%d units a nanosecond here, %d in the ABI", device.GasPerNanosecond, abi.GasPerNanosecond)
+	}
+}
 
 // TestSpecTable: the tables of the specification are the Go table's.
 func TestSpecTable(t *testing.T) {
