@@ -37,6 +37,10 @@ type Shape struct {
 // Test is the shape of test networks: a unit takes well under a millisecond.
 var Test = Shape{Layers: 2, Width: 64, Heads: 4, KVHeads: 4, FFN: 128, Tokens: 8}
 
+// Production is the shape of a real sprint: 102.8 MB of weights, 1.65·10^9
+// multiply-accumulates a unit.
+var Production = Shape{Layers: 2, Width: 2048, Heads: 16, KVHeads: 16, FFN: 5632, Tokens: 16}
+
 // Decode reads and checks parameters.
 func Decode(p []byte) (Shape, error) {
 	if len(p) != Size {

@@ -37,7 +37,7 @@ func TestBounds(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	large := Shape{2, 2048, 16, 16, 5632, 16}
+	large := Production
 	if err := large.Check(); err != nil {
 		t.Error(err)
 	}
