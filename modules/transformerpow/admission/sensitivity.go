@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"math"
 	"math/rand/v2"
 
 	"github.com/assaynet/assay/hostgpu/device"
@@ -15,8 +16,11 @@ type Flips struct {
 	Least   float64 `json:"least"` // share of Digests that must change
 }
 
-// OK reports whether enough digests changed.
-func (f Flips) OK() bool { return float64(f.Changed) >= f.Least*float64(f.Digests) }
+// OK reports whether enough digests changed. The number that need not is
+// rounded up: fewer than a thousand digests cannot tell 0.1 % from one.
+func (f Flips) OK() bool {
+	return f.Digests-f.Changed <= int(math.Ceil((1-f.Least)*float64(f.Digests)))
+}
 
 // Share of digests that changed.
 func (f Flips) Share() float64 { return float64(f.Changed) / float64(max(f.Digests, 1)) }
