@@ -12,7 +12,7 @@ PKGS    := ./... $(TESTDATA_PKGS)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
-.PHONY: build demo devnet test test-short lint vuln generate generate-check modules bench bench-gemm bench-instances fuzz-short clean
+.PHONY: build demo devnet test test-short lint vuln generate generate-check modules bench bench-gemm bench-pass bench-gas clean
 
 build:
 	@mkdir -p build
@@ -87,6 +87,16 @@ build/peers/node_modules/onnxruntime-node:
 bench-gemm: build/peers/node_modules/onnxruntime-node
 	@$(GO) build -o build/bench-gemm ./testdata/bench/gemm
 	@build/bench-gemm -peer build/peers/node_modules $(BENCH_FLAGS)
+
+# The whole forward pass at production parameters: share of the device's own
+# matrix product, cost of the sandbox, digests, admission statistics.
+bench-pass:
+	@$(GO) run ./testdata/bench/pass $(ARGS)
+
+# Nanoseconds for each unit of gas, by op and shape, on the reference device,
+# and its kernels against scalar code.
+bench-gas:
+	$(GO) test -run '^$$' -bench 'Gas|Scalar' -benchtime 1x ./hostgpu/wasmdev
 
 clean:
 	rm -rf build

@@ -13,12 +13,13 @@ import (
 	"github.com/assaynet/assay/hostgpu/wasmdev"
 )
 
-// FuzzDifferential makes a random call of a random op, valid or not, and
+// FuzzWasmVersusCPU makes a random call of a random op, valid or not, and
 // compares this device, the native one and the reference: same outputs, same
-// kind of refusal.
-func FuzzDifferential(f *testing.F) {
+// kind of refusal. The seeds below and the corpus in testdata run with every
+// "go test".
+func FuzzWasmVersusCPU(f *testing.F) {
 	for op := range device.Ops {
-		for seed := range uint64(6) {
+		for seed := range uint64(24) {
 			f.Add(uint8(op), seed)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/assaynet/assay/hostgpu/cpudev"
 	"github.com/assaynet/assay/hostgpu/devicetest"
 	"github.com/assaynet/assay/hostgpu/wasmdev"
 )
@@ -33,6 +34,40 @@ func BenchmarkGas(b *testing.B) {
 	b.ReportMetric(ratios[len(ratios)-1], "ns/gas-worst")
 	b.ReportMetric(ratios[len(ratios)-1]/median, "worst/median")
 	b.ReportMetric(ratios[0]/median, "best/median")
+	for b.Loop() {
+	}
+}
+
+// BenchmarkScalar prints how much faster each op's kernel is than the native
+// device's portable Go code, which is scalar: the slowest and the median shape.
+func BenchmarkScalar(b *testing.B) {
+	portable, err := cpudev.New(cpudev.Config{Threads: 1, ISA: cpudev.Portable})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer portable.Close()
+	ops := strings.Fields(os.Getenv("GAS_OPS"))
+	simd, err := devicetest.Prices(open(b, wasmdev.Config{}), 5*time.Millisecond, 3, ops...)
+	if err != nil {
+		b.Fatal(err)
+	}
+	scalar, err := devicetest.Prices(portable, 5*time.Millisecond, 1, ops...)
+	if err != nil {
+		b.Fatal(err)
+	}
+	by, order := map[string][]float64{}, []string(nil)
+	for i, r := range simd {
+		if by[r.Op] == nil {
+			order = append(order, r.Op)
+		}
+		by[r.Op] = append(by[r.Op], scalar[i].Nanos/r.Nanos)
+	}
+	fmt.Printf("%-11s %14s %14s %14s\n", "scalar/SIMD", "least", "median", "most")
+	for _, op := range order {
+		x := by[op]
+		sort.Float64s(x)
+		fmt.Printf("%-11s %14.2f %14.2f %14.2f\n", op, x[0], x[len(x)/2], x[len(x)-1])
+	}
 	for b.Loop() {
 	}
 }
