@@ -12,7 +12,7 @@ PKGS    := ./... $(TESTDATA_PKGS)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
-.PHONY: build demo devnet test test-short lint vuln generate generate-check modules bench bench-gemm bench-pass bench-gas clean
+.PHONY: build demo devnet test test-short test-engines test-engines-full lint vuln generate generate-check modules bench bench-gemm test-arm64 clean
 
 build:
 	@mkdir -p build
@@ -72,10 +72,12 @@ bench:
 	$(GO) run ./testdata/bench
 	$(GO) run ./testdata/bench/fleet
 
-# ns per unit of gas of every instruction and host call, on an idle machine.
-bench-prices:
-	$(GO) run ./testdata/bench/prices -write docs/bench/prices.md
-	@sed -n 3,5p docs/bench/prices.md
+# cpudev on arm64, under an emulator (Debian: qemu-user-static): its vector path
+# on a processor that has one and portable Go, against the reference.
+test-arm64:
+	@mkdir -p build
+	CGO_ENABLED=0 GOARCH=arm64 $(GO) test -c -o build/cpudev-arm64.test ./hostgpu/cpudev
+	cd hostgpu/cpudev && qemu-aarch64-static -cpu max ../../build/cpudev-arm64.test -test.run 'Conformance/.*/threads=3|Shapes|ConcurrentOps|Config'
 
 # cpudev's matrix products against the ceilings of this processor and against
 # onnxruntime (npm; needs node), in one run. BENCH_FLAGS="-output json" for JSON.

@@ -18,6 +18,7 @@ const (
 	Portable ISA = "portable" // Go only
 	AVX2     ISA = "avx2"
 	AVX512   ISA = "avx512vnni"
+	NEON     ISA = "neondot" // arm64 with SDOT: matrix products only
 )
 
 // ErrISA says that the processor lacks the instruction set asked for.
@@ -66,7 +67,7 @@ func NewBackend(cfg Config) (device.Backend, error) {
 // Available returns the instruction sets of this processor, best first.
 func Available() []ISA {
 	var out []ISA
-	for _, isa := range []ISA{AVX512, AVX2, Portable} {
+	for _, isa := range []ISA{AVX512, AVX2, NEON, Portable} {
 		if _, err := selectKernels(isa); err == nil {
 			out = append(out, isa)
 		}

@@ -61,15 +61,6 @@ const (
 	fetchQuads = 4
 )
 
-// tiles cuts m rows into the fewest tiles of at most most rows, evenly.
-func tiles(m, most int, f func(i, rows int)) {
-	count := (m + most - 1) / most
-	for t := range count {
-		i := t * m / count
-		f(i, (t+1)*m/count-i)
-	}
-}
-
 type dotTile512 func(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blocks int, tail uint64, init *int32, groups int, fetch *int8, ahead int)
 
 // dots512[r-1] takes r rows by groups of 4 columns, then of 1.

@@ -29,6 +29,15 @@ func (e *engine) gemmGrain(m, n int) int {
 	return max(gemmCols, grain/gemmCols*gemmCols)
 }
 
+// tiles cuts m rows into the fewest tiles of at most most rows, evenly.
+func tiles(m, most int, f func(i, rows int)) {
+	count := (m + most - 1) / most
+	for t := range count {
+		i := t * m / count
+		f(i, (t+1)*m/count-i)
+	}
+}
+
 // gemmPortable takes four columns at a time, so that each load of a serves four.
 func gemmPortable(dst []int32, ldc int, a leftRows, b []int8, m, n, k int) {
 	for i := range m {

@@ -81,6 +81,11 @@ func generate() map[string][]byte {
 			}
 		}
 	})
+	add("dot_neon_arm64.s", func(f *file) {
+		for rows := 1; rows <= 4; rows++ {
+			dotNEON(f, rows)
+		}
+	})
 	return out
 }
 
