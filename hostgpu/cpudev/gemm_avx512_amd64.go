@@ -18,12 +18,16 @@ func avx512Kernels() *kernels {
 // block512 is the bytes of one vector.
 const block512 = 64
 
-// prepare512 pads the rows with zeros to whole vectors, where they are not,
-// and computes what undoes the bias of the right operand: it enters as b+128.
+// setBytes is the distance of addresses that share a set of the first-level cache.
+const setBytes = 4096
+
+// prepare512 pads the rows with zeros to whole vectors, and apart where all
+// would fall on the same cache set as the rows of b. It computes what undoes
+// the bias of the right operand: it enters as b+128.
 func prepare512(a []int8, m, k int) leftRows {
 	x := leftRows{data: a, ld: k, init: make([]int32, m)}
-	if k%block512 != 0 {
-		x.ld = (k + block512 - 1) &^ (block512 - 1)
+	if k%block512 != 0 || k%setBytes == 0 && m > len(streams512) {
+		x.ld = k&^(block512-1) + block512
 		x.data = make([]int8, m*x.ld)
 		for i := range m {
 			copy(x.data[i*x.ld:], a[i*k:(i+1)*k])
