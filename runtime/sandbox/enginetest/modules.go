@@ -116,11 +116,11 @@ func local(i int) []byte { return wasmbin.AppendU32([]byte{0x20}, uint32(i)) }
 
 // builder collects a small module.
 type builder struct {
-	types                         []wasmbin.FuncType
-	imports, exports, code, funcs []byte
-	nImports, nFuncs, nImported   int
-	memory                        bool
-	typeIdx                       []uint32
+	types                       []wasmbin.FuncType
+	imports, exports, code      []byte
+	nImports, nFuncs, nImported int
+	memory                      bool
+	typeIdx                     []uint32
 }
 
 func (b *builder) typ(t wasmbin.FuncType) uint32 {

@@ -14,6 +14,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/assaynet/assay/runtime/abi"
+	_ "github.com/assaynet/assay/runtime/internal/frames" // the logical stack trips first
 )
 
 // Wazero runs cases on wazero in this process. It is not safe for concurrent
