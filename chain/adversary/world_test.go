@@ -59,6 +59,12 @@ func TestNoStrategyPays(t *testing.T) {
 		if s.Rare || s.Neutral || testing.Short() {
 			continue
 		}
+		if s.Residual {
+			if r.Gain > 8 {
+				t.Errorf("%s gains %.3f %%, more than is known", r.Name, r.Gain)
+			}
+			continue
+		}
 		if r.Gain >= 0 {
 			t.Errorf("%s gains %.3f %% of an honest reward an epoch", r.Name, r.Gain)
 		}
