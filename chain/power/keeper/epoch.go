@@ -252,9 +252,9 @@ func (k Keeper) reseat(ctx context.Context, params types.Params, candidates []ty
 		}
 		return k.dirty.Set(ctx, true)
 	}
-	missed := make(map[string]uint32, len(seated))
+	missed := make(map[string][2]uint32, len(seated)) // looked up only
 	for _, s := range seated {
-		missed[s.Operator] = s.Missed
+		missed[s.Operator] = [2]uint32{s.Missed, s.MissedBefore}
 	}
 	seats := make([]types.SeatedValidator, len(next))
 	for i, s := range next {
@@ -263,7 +263,8 @@ func (k Keeper) reseat(ctx context.Context, params types.Params, candidates []ty
 			return err
 		}
 		seats[i] = types.SeatedValidator{
-			Operator: miner.Operator, ConsPubkey: miner.ConsPubkey, Power: s.Power, Missed: missed[miner.Operator],
+			Operator: miner.Operator, ConsPubkey: miner.ConsPubkey, Power: s.Power,
+			Missed: missed[miner.Operator][0], MissedBefore: missed[miner.Operator][1],
 		}
 	}
 	if err := k.replaceSeats(ctx, seats); err != nil {

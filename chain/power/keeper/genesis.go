@@ -33,6 +33,11 @@ func (k Keeper) InitGenesis(ctx context.Context, g types.GenesisState) ([]abci.V
 		if err := k.bindKey(ctx, m.Operator, m.ConsPubkey); err != nil {
 			return nil, err
 		}
+		for _, key := range m.VrfKeys {
+			if err := k.bindVRFKey(ctx, operator, key.Pubkey); err != nil {
+				return nil, err
+			}
+		}
 		sum += m.GenesisPower
 	}
 	if err := k.gensum.Set(ctx, sum); err != nil {

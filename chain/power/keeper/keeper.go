@@ -42,6 +42,7 @@ type Keeper struct {
 	epoch   collections.Item[uint64]
 	miners  collections.Map[[]byte, types.Miner]
 	conskey collections.Map[[]byte, types.ConsKey]                    // by consensus address
+	vrfkey  collections.Map[[]byte, []byte]                           // VRF key to its operator
 	retired collections.KeySet[collections.Pair[uint64, []byte]]      // epoch of retirement, consensus address
 	history collections.Map[collections.Pair[uint64, []byte], uint64] // epoch, miner: share
 	epochs  collections.KeySet[uint64]                                // epochs in history
@@ -76,6 +77,7 @@ func New(cfg Config) Keeper {
 		epoch:   collections.NewItem(sb, types.EpochPrefix, "epoch", collections.Uint64Value),
 		miners:  collections.NewMap(sb, types.MinersPrefix, "miners", collections.BytesKey, codec.CollValue[types.Miner](cfg.Codec)),
 		conskey: collections.NewMap(sb, types.ConsKeysPrefix, "cons_keys", collections.BytesKey, codec.CollValue[types.ConsKey](cfg.Codec)),
+		vrfkey:  collections.NewMap(sb, types.VRFKeysPrefix, "vrf_keys", collections.BytesKey, collections.BytesValue),
 		retired: collections.NewKeySet(sb, types.RetiredPrefix, "retired", epochMiner),
 		history: collections.NewMap(sb, types.HistoryPrefix, "history", epochMiner, collections.Uint64Value),
 		epochs:  collections.NewKeySet(sb, types.RecordedPrefix, "recorded", collections.Uint64Key),

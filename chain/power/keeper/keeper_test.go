@@ -195,8 +195,11 @@ func TestRegisterRefuses(t *testing.T) {
 		"another operator": {func(m *types.MsgRegister) {
 			m.ConsPop = ed25519.Sign(b.cons, types.ConsPopBytes(chainID, a.address))
 		}, types.ErrConsensusKey},
-		"short key":      {func(m *types.MsgRegister) { m.ConsPubkey = m.ConsPubkey[1:] }, types.ErrConsensusKey},
-		"VRF size":       {func(m *types.MsgRegister) { m.VrfPubkey = append(m.VrfPubkey, 0) }, types.ErrVRFKey},
+		"short key": {func(m *types.MsgRegister) { m.ConsPubkey = m.ConsPubkey[1:] }, types.ErrConsensusKey},
+		"VRF size":  {func(m *types.MsgRegister) { m.VrfPubkey = append(m.VrfPubkey, 0) }, types.ErrVRFKey},
+		"taken VRF key": {func(m *types.MsgRegister) {
+			m.VrfPubkey, m.VrfPop = a.vrf, bytes.Repeat(a.vrf[:1], types.VRFPopBytes)
+		}, types.ErrVRFKeyInUse},
 		"VRF possession": {func(m *types.MsgRegister) { m.VrfPop[0] ^= 1 }, types.ErrVRFKey},
 		"address":        {func(m *types.MsgRegister) { m.Operator = "cosmos1xyz" }, types.ErrAddress},
 		"scheme":         {func(m *types.MsgRegister) { m.Endpoint = "gopher://x" }, types.ErrEndpoint},
@@ -220,6 +223,44 @@ func TestRegisterRefuses(t *testing.T) {
 	}
 	_, err := w.k.Register(w.ctx, b.registration())
 	w.must(err)
+}
+
+// TestVRFKeyHasOneOwner: validators that shared one would compute once and vote often. A key that
+// is in force stays its owner's until its last use; then another may have it.
+func TestVRFKeyHasOneOwner(t *testing.T) {
+	w := newWorld(t)
+	a, b := newMember(1), newMember(2)
+	w.genesis(smallParams(), a, b)
+	w.epoch(1)
+	take := func() error {
+		msg := b.registration()
+		msg.VrfPubkey, msg.VrfPop = a.vrf, bytes.Repeat(a.vrf[:1], types.VRFPopBytes)
+		_, err := w.k.Register(w.ctx, msg)
+		return err
+	}
+	change := func(to byte) {
+		msg := a.registration()
+		msg.VrfPubkey = bytes.Repeat([]byte{to}, types.VRFKeyBytes)
+		msg.VrfPop = bytes.Repeat([]byte{to}, types.VRFPopBytes)
+		_, err := w.k.Register(w.ctx, msg)
+		w.must(err)
+	}
+	change(77)
+	if err := take(); !errors.Is(err, types.ErrVRFKeyInUse) {
+		t.Fatalf("a key that is still in force: %v", err)
+	}
+	w.epoch(2)
+	w.epoch(3)
+	change(78)
+	w.must(take())
+	g := types.GenesisState{Params: smallParams()}
+	for _, m := range []member{a, b} {
+		g.Miners = append(g.Miners, types.Miner{Operator: m.address.String(), ConsPubkey: m.pubkey(),
+			VrfKeys: []types.VRFKey{{Pubkey: a.vrf}}, Validator: true, GenesisPower: 1})
+	}
+	if err := g.Validate(); !errors.Is(err, types.ErrGenesis) {
+		t.Errorf("a genesis in which two miners share a VRF key: %v", err)
+	}
 }
 
 // TestKeyChange replaces a validator's consensus key: the set follows in the same block, and
@@ -300,21 +341,26 @@ func TestMissedSignatures(t *testing.T) {
 	w.genesis(smallParams(), a, b)
 	w.epoch(1)
 	w.endBlock()
-	absent := func(height int64) {
+	block := func(height int64, flag cmtproto.BlockIDFlag) {
 		ctx := w.ctx.WithBlockHeight(height).WithCometInfo(cometInfo{}).WithVoteInfos([]abci.VoteInfo{
-			{Validator: abci.Validator{Address: cmted25519.PubKey(a.pubkey()).Address()}, BlockIdFlag: cmtproto.BlockIDFlagAbsent},
+			{Validator: abci.Validator{Address: cmted25519.PubKey(a.pubkey()).Address()}, BlockIdFlag: flag},
 			{Validator: abci.Validator{Address: cmted25519.PubKey(b.pubkey()).Address()}, BlockIdFlag: cmtproto.BlockIDFlagCommit},
 		})
 		w.must(w.k.BeginBlock(ctx))
 	}
-	absent(8)
-	absent(9)
-	absent(10) // the window begins anew: this is its first miss
-	absent(11)
-	if updates := w.endBlock(); len(updates) != 0 {
-		t.Fatalf("removed after two misses of the window: %v", updates)
+	// The window of ten blocks slides by its half: two misses of the first half are forgotten when
+	// the third one begins, and count until then.
+	misses := map[int64]bool{8: true, 9: true, 15: true, 19: true, 20: true}
+	for height := int64(5); height <= 20; height++ {
+		if updates := w.endBlock(); len(updates) != 0 {
+			t.Fatalf("removed before height %d: %v", height, updates)
+		}
+		flag := cmtproto.BlockIDFlagCommit
+		if misses[height] {
+			flag = cmtproto.BlockIDFlagAbsent
+		}
+		block(height, flag)
 	}
-	absent(12)
 	if updates := w.endBlock(); len(updates) != 1 || updates[0].Power != 0 || !bytes.Equal(updates[0].PubKey.GetEd25519(), a.pubkey()) {
 		t.Fatalf("updates %v, want the removal of the absent one", updates)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cometbft/cometbft/crypto/tmhash"
 
@@ -51,6 +52,9 @@ func (k Keeper) Register(ctx context.Context, msg *types.MsgRegister) (uint64, e
 	if known && miner.Tombstoned {
 		return 0, types.ErrTombstoned.Wrap(miner.Operator)
 	}
+	if err := k.bindVRFKey(ctx, operator, msg.VrfPubkey); err != nil {
+		return 0, err
+	}
 	if !known || !bytes.Equal(miner.ConsPubkey, msg.ConsPubkey) {
 		if err := k.bindKey(ctx, msg.Operator, msg.ConsPubkey); err != nil {
 			return 0, err
@@ -62,6 +66,7 @@ func (k Keeper) Register(ctx context.Context, msg *types.MsgRegister) (uint64, e
 		}
 	}
 
+	old := miner.VrfKeys
 	from := epoch + vrfDelay
 	if known {
 		from = miner.SetVRFKey(msg.VrfPubkey, epoch, from)
@@ -70,6 +75,13 @@ func (k Keeper) Register(ctx context.Context, msg *types.MsgRegister) (uint64, e
 			Operator:        msg.Operator,
 			RegisteredEpoch: epoch,
 			VrfKeys:         []types.VRFKey{{Pubkey: msg.VrfPubkey, FromEpoch: from}},
+		}
+	}
+	for _, key := range old {
+		if !slices.ContainsFunc(miner.VrfKeys, func(x types.VRFKey) bool { return bytes.Equal(x.Pubkey, key.Pubkey) }) {
+			if err := k.vrfkey.Remove(ctx, key.Pubkey); err != nil {
+				return 0, err
+			}
 		}
 	}
 	miner.ConsPubkey = msg.ConsPubkey
@@ -86,6 +98,21 @@ func (k Keeper) Register(ctx context.Context, msg *types.MsgRegister) (uint64, e
 		sdk.NewAttribute(types.AttributeMiner, msg.Operator),
 		sdk.NewAttribute(types.AttributeEpoch, fmt.Sprint(epoch))))
 	return from, nil
+}
+
+// bindVRFKey gives a VRF key to the operator unless it is another's. Validators that share a key
+// draw the same samples and have the same keyed digests: they would compute once and vote often.
+func (k Keeper) bindVRFKey(ctx context.Context, operator sdk.AccAddress, pubkey []byte) error {
+	owner, err := k.vrfkey.Get(ctx, pubkey)
+	switch {
+	case errors.Is(err, collections.ErrNotFound):
+		return k.vrfkey.Set(ctx, pubkey, operator)
+	case err != nil:
+		return err
+	case !bytes.Equal(owner, operator):
+		return types.ErrVRFKeyInUse.Wrapf("by %s", sdk.AccAddress(owner))
+	}
+	return nil
 }
 
 // bindKey gives an unused consensus key to the operator. A retired key stays taken, by its

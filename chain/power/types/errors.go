@@ -23,4 +23,5 @@ var (
 	ErrEpochOrder     = errorsmod.Register(ModuleName, 18, "epochs out of order")
 	ErrAddress        = errorsmod.Register(ModuleName, 19, "invalid address")
 	ErrNewcomerFormat = errorsmod.Register(ModuleName, 20, "invalid first registration")
+	ErrVRFKeyInUse    = errorsmod.Register(ModuleName, 21, "VRF key in use")
 )

@@ -18,6 +18,7 @@ func (g GenesisState) Validate() error {
 	}
 	operators := make(map[string]bool, len(g.Miners))
 	keys := make(map[string]bool, len(g.Miners))
+	vrf := make(map[string]int, len(g.Miners))
 	var total uint64
 	for i, m := range g.Miners {
 		if err := m.Validate(); err != nil {
@@ -31,6 +32,12 @@ func (g GenesisState) Validate() error {
 			return ErrGenesis.Wrapf("miner %d: consensus key twice", i)
 		}
 		keys[string(m.ConsPubkey)] = true
+		for _, key := range m.VrfKeys {
+			if owner, used := vrf[string(key.Pubkey)]; used && owner != i {
+				return ErrGenesis.Wrapf("miner %d: VRF key of miner %d", i, owner)
+			}
+			vrf[string(key.Pubkey)] = i
+		}
 		if total+m.GenesisPower < total {
 			return ErrGenesis.Wrap("the sum of genesis powers is 2^64 or more")
 		}

@@ -29,6 +29,7 @@ var (
 	LanePrefix      = collections.NewPrefix(16)
 	GenesisSumKey   = collections.NewPrefix(17)
 	RecordedCounter = collections.NewPrefix(18)
+	VRFKeysPrefix   = collections.NewPrefix(19)
 )
 
 // Events and their attributes.

@@ -17,7 +17,7 @@ import (
 	"github.com/assaynet/assay/chain/sprint/types"
 )
 
-// Config holds what a Keeper is made of; every field is required.
+// Config holds what a Keeper is made of; every field but FeeCollector is required.
 type Config struct {
 	Codec     codec.BinaryCodec
 	Store     store.KVStoreService
@@ -26,6 +26,8 @@ type Config struct {
 	Bank      types.Bank
 	Registry  types.Registry
 	Power     types.Power
+	// FeeCollector is the module account that gathers transaction fees; empty if there is none.
+	FeeCollector string
 	// Authority may change the parameters: the address of the governance module.
 	Authority string
 }
@@ -38,6 +40,9 @@ type Keeper struct {
 	registry  types.Registry
 	power     types.Power
 	authority string
+	// collector is the account of fees, nil if there is none.
+	collector     sdk.AccAddress
+	collectorName string
 
 	Schema      collections.Schema
 	params      collections.Item[types.Params]
@@ -75,6 +80,12 @@ func NewKeeper(cfg Config) Keeper {
 			collections.Uint64Key, codec.CollValue[types.Settlement](cfg.Codec)),
 		vesting: collections.NewMap(sb, types.VestingPrefix, "vesting",
 			collections.BytesKey, codec.CollValue[types.VestingAccount](cfg.Codec)),
+	}
+	if cfg.FeeCollector != "" {
+		k.collectorName, k.collector = cfg.FeeCollector, cfg.Accounts.GetModuleAddress(cfg.FeeCollector)
+		if k.collector == nil {
+			panic("sprint: the fee collector is not registered")
+		}
 	}
 	schema, err := sb.Build()
 	if err != nil {

@@ -74,6 +74,46 @@ func (w *world) epoch() types.Epoch {
 	return e
 }
 
+// Transaction fees become part of what later epochs release: of the whole, to the last ngnk.
+func TestFeesGoToTheReserve(t *testing.T) {
+	const collector = "fees"
+	c := chaintest.New(t, map[string][]string{types.ModuleName: {authtypes.Minter, authtypes.Burner}, collector: nil}, types.StoreKey)
+	w := &world{Chain: c, tb: t, roster: chaintest.NewRoster()}
+	w.k = keeper.NewKeeper(keeper.Config{
+		Codec: c.Codec, Store: runtime.NewKVStoreService(c.Store(types.StoreKey)), Addresses: c.Addresses,
+		Accounts: c.Accounts, Bank: c.Bank, Registry: w.roster.Registry(), Power: w.roster.Power(),
+		FeeCollector: collector, Authority: chaintest.Authority,
+	})
+	g := types.DefaultGenesis()
+	g.Params = testParams()
+	if err := w.k.InitGenesis(c.Ctx, *g); err != nil {
+		t.Fatal(err)
+	}
+	w.next()
+	at := c.Accounts.GetModuleAddress(collector)
+	w.Fund(t, at, 12_345)
+	supply := c.Supply()
+	w.settle(types.AuditResult{})
+	s, err := keeper.NewQueryServer(w.k).Settlement(w.Ctx, &types.QuerySettlementRequest{Epoch: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !w.Balance(at).Equal(math.NewInt(12_345)) {
+		t.Fatal("fees moved before the next epoch opens")
+	}
+	w.to(types.PHASE_COMPUTE)
+	export, err := w.k.ExportGenesis(w.Ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := s.Settlement.Reserved.AddRaw(12_345); !w.Balance(at).IsZero() || !export.Chain.Reserve.Equal(want) {
+		t.Errorf("the reserve is %s, want %s; %s are left", export.Chain.Reserve, want, w.Balance(at))
+	}
+	if got := c.Supply().Sub(supply); !got.Equal(s.Settlement.Emission) {
+		t.Errorf("the supply grew by %s, the emission is %s", got, s.Settlement.Emission)
+	}
+}
+
 // to lets blocks pass until the phase.
 func (w *world) to(phase types.Phase) {
 	w.tb.Helper()

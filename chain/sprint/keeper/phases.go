@@ -90,6 +90,9 @@ func (k Keeper) open(ctx context.Context, number uint64, start int64) error {
 	if err := k.power.OpenEpoch(ctx, number); err != nil {
 		return errors.Wrapf(err, "open epoch %d", number)
 	}
+	if err := k.collectFees(ctx); err != nil {
+		return err
+	}
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
 	seed := Seed(sdkCtx.ChainID(), number, chain.Entropy, sdkCtx.HeaderHash())
 	e := params.Open(number, start, seed, work)
@@ -100,6 +103,16 @@ func (k Keeper) open(ctx context.Context, number uint64, start int64) error {
 		sdk.NewAttribute("module", hex.EncodeToString(work.ModuleHash)),
 		sdk.NewAttribute("start", strconv.FormatInt(start, 10)))
 	return nil
+}
+
+// collectFees moves the transaction fees of the last epoch into the reserve: they reach those who
+// compute, and no proposer gains by its own transactions.
+func (k Keeper) collectFees(ctx context.Context) error {
+	if len(k.collector) == 0 {
+		return nil
+	}
+	fees := k.bank.GetBalance(ctx, k.collector, types.BaseDenom)
+	return k.Reserve(ctx, k.collectorName, fees.Amount)
 }
 
 func (k Keeper) enter(ctx context.Context, e types.Epoch, phase types.Phase) error {
