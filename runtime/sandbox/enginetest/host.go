@@ -6,8 +6,8 @@ import (
 	"github.com/assaynet/assay/runtime/abi"
 )
 
-// hostBase is what the generic host charges for a call.
-const hostBase = 100
+// HostPrice is what the generic host charges for a call, in gas.
+const HostPrice = 100
 
 // guest is what a host function touches.
 type guest interface {
@@ -37,7 +37,7 @@ func (h *host) call(g guest, k int, args, results []byte) (trap int) {
 	if h.trace != nil {
 		return h.replay(g, k, args, results)
 	}
-	left := g.gas() - hostBase
+	left := g.gas() - HostPrice
 	g.setGas(left)
 	if left < 0 {
 		return int(abi.TrapOutOfGas)
