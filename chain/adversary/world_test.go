@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"math"
 	"os"
 	"regexp"
 	"slices"
@@ -81,7 +82,7 @@ func TestRareFaultsAreCaughtInTheEnd(t *testing.T) {
 		if !s.Rare {
 			continue
 		}
-		rows, err := Run(context.Background(), lab(t), Plan{Seed: 2, Replicates: 2, Epochs: 40, Cost: 0.5}, []Scenario{s})
+		rows, err := Run(context.Background(), lab(t), Plan{Seed: 2, Replicates: 2, Epochs: 20, Cost: 0.5}, []Scenario{s})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -195,7 +196,8 @@ func TestHonestWorld(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if in != first || in <= 0 || p.void+p.jailed > 0 {
+			// Powers that do not divide evenly differ by one in 10^6, and with them the audit's pay.
+			if math.Abs(in/first-1) > 1e-6 || in <= 0 || p.void+p.jailed > 0 {
 				t.Errorf("%s: player %d earned %.0f ngnk, the first %.0f; void %d, jailed %d", module, p.Index, in, first, p.void, p.jailed)
 			}
 		}
