@@ -165,6 +165,10 @@ func (r *moduleReport) check(ctx context.Context, w recheck.Work, batch int) err
 		return err
 	}
 	defer e.Close()
+	// Compiled under an upload's bounds, which are a fraction of a node's.
+	if _, _, err := e.rt.CheckUpload(w.Wasm); err != nil {
+		return err
+	}
 	mod, err := e.rt.Admit(w.Wasm) // held, so that it is compiled once
 	if err != nil {
 		return err
