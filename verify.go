@@ -190,7 +190,7 @@ func runVerified(ctx context.Context, con *console, v *evidence.Verified, units 
 func verifyUnit(ctx context.Context, c *recheck.Checker, v *evidence.Verified, u evidence.Unit) (unitReport, error) {
 	w := v.Epoch.Work
 	d, err := c.Unit(ctx, recheck.Work{ModuleHash: [32]byte(w.ModuleHash), Wasm: v.Wasm, Params: w.Params, Seed: [32]byte(v.Epoch.Seed),
-		Identity: v.Claimant, TensorBytes: w.TensorBytes, GasSetup: w.GasSetup, GasUnit: w.GasUnit}, u.Index)
+		Identity: v.Claimant, TensorBytes: w.TensorBytes, MemoryPages: w.MemoryPages, GasSetup: w.GasSetup, GasUnit: w.GasUnit}, u.Index)
 	out := unitReport{Index: u.Index, Claimed: hex.EncodeToString(u.Digest[:])}
 	var trap *recheck.TrapError
 	if errors.As(err, &trap) {
