@@ -49,7 +49,14 @@ func gemm256(dst []int32, ldc int, a leftRows, b []int8, m, n, k int) {
 // all but the last k%half256 columns: they are in the first-level cache while all tiles pass over them.
 func dotRows256(dst []int32, ldc int, a leftRows, b []int8, ldb, m, n, k int) {
 	blocks, tail := k/block256, uint64(k%block256/half256)
-	for j := 0; j < n; {
+	j := 0
+	if m == 1 { // reading b is all: in its order
+		if groups := n / 4; groups > 0 {
+			stream1AVX2(&dst[0], &a.data[0], &b[0], ldb, blocks, tail, groups)
+		}
+		j = n &^ 3
+	}
+	for j < n {
 		if n-j < 4 && n >= 4 {
 			j = n - 4 // overlaps columns already done: same values
 		}

@@ -80,6 +80,7 @@ func generate() map[string][]byte {
 				dot256(f, rows, cols)
 			}
 		}
+		stream256(f)
 	})
 	add("dot_neon_arm64.s", func(f *file) {
 		for rows := 1; rows <= 4; rows++ {

@@ -96,3 +96,75 @@ func stream512(f *file, rows int) {
 	f.op("RET")
 	f.WriteString("\n")
 }
+
+// stream256 is the same for one row with AVX2, and without init. Ten
+// instructions wait for a line of b, so it is fetched further ahead.
+//
+// Registers: Y0..Y3 sums, a column each; Y8 a; Y10 |a|; Y12 b; Y13 products;
+// Y15 ones. AX a; SI b, R13 the start of its row, DX its stride; CX blocks left
+// of a column, R11 whether 16 bytes follow them; R12 groups left.
+func stream256(f *file) {
+	const cols, unroll = 4, 4
+	f.text("stream1AVX2", 56, "func stream1AVX2(c *int32, a *int8, b *int8, ldb int, blocks int, tail uint64, groups int)")
+	f.op("MOVQ c+0(FP), DI")
+	f.op("MOVQ b+16(FP), R13")
+	f.op("MOVQ ldb+24(FP), DX")
+	f.op("MOVQ tail+40(FP), R11")
+	f.op("MOVQ groups+48(FP), R12")
+	f.op("VPCMPEQW Y15, Y15, Y15")
+	f.op("VPSRLW $15, Y15, Y15")
+	f.label("group")
+	for j := range cols {
+		f.op("VPXOR Y%d, Y%d, Y%d", j, j, j)
+	}
+	step := func(v string, j, at int) {
+		f.op("VMOVDQU %d(AX), %s8", at, v)
+		f.op("VPABSB Y8, Y10")
+		f.op("VMOVDQU %d(SI), %s12", at, v)
+		f.op("VPSIGNB Y8, Y12, Y13")
+		f.op("VPMADDUBSW Y13, Y10, Y13")
+		f.op("VPMADDWD Y15, Y13, Y13")
+		f.op("VPADDD Y13, Y%d, Y%d", j, j)
+	}
+	for j := range cols {
+		f.op("MOVQ a+8(FP), AX")
+		f.op("MOVQ R13, SI")
+		f.op("MOVQ blocks+32(FP), CX")
+		f.op("SUBQ $%d, CX", unroll)
+		f.op("JLT rest%d", j)
+		f.label(fmt.Sprintf("loop%d", j))
+		for block := range unroll {
+			if block%2 == 0 {
+				f.op("PREFETCHT1 %d(SI)", 8192+32*block)
+			}
+			step("Y", j, 32*block)
+		}
+		f.op("ADDQ $%d, AX", 32*unroll)
+		f.op("ADDQ $%d, SI", 32*unroll)
+		f.op("SUBQ $%d, CX", unroll)
+		f.op("JGE loop%d", j)
+		f.label(fmt.Sprintf("rest%d", j))
+		f.op("ADDQ $%d, CX", unroll)
+		f.op("JZ tail%d", j)
+		f.label(fmt.Sprintf("single%d", j))
+		step("Y", j, 0)
+		f.op("ADDQ $32, AX")
+		f.op("ADDQ $32, SI")
+		f.op("DECQ CX")
+		f.op("JNZ single%d", j)
+		f.label(fmt.Sprintf("tail%d", j))
+		f.op("TESTQ R11, R11")
+		f.op("JZ next%d", j)
+		step("X", j, 0)
+		f.label(fmt.Sprintf("next%d", j))
+		f.op("ADDQ DX, R13")
+	}
+	reduce256(f, cols)
+	f.op("VMOVDQU X0, (DI)")
+	f.op("ADDQ $%d, DI", 4*cols)
+	f.op("DECQ R12")
+	f.op("JNZ group")
+	f.op("VZEROUPPER")
+	f.op("RET")
+	f.WriteString("\n")
+}
