@@ -5,8 +5,7 @@
 //	make bench-gemm
 //	go run ./testdata/bench/gemm [-peer DIR/node_modules] [-rounds 8] [-output json]
 //
-// Rates are those of the best burst; ratios are medians over the rounds of two
-// bursts next to each other.
+// Rates are those of the best burst, ratios those of these rates.
 package main
 
 import (

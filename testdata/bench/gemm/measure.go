@@ -97,19 +97,13 @@ func best(rates []float64) float64 {
 	return slices.Max(rates)
 }
 
-// ratio is the median of a/b over the rounds.
+// ratio compares the best bursts: what else the machine does makes the others
+// worse, by more than a processor's clock changes within a run.
 func ratio(a, b []float64) float64 {
 	if len(a) == 0 || len(b) == 0 {
 		return 0
 	}
-	q := make([]float64, len(a))
-	for i := range a {
-		if q[i] = a[i] / b[i]; math.IsInf(q[i], 0) || math.IsNaN(q[i]) {
-			return 0
-		}
-	}
-	slices.Sort(q)
-	return (q[len(q)/2] + q[(len(q)-1)/2]) / 2
+	return best(a) / best(b)
 }
 
 // timed makes a burst of a function that runs calls times: it finds how many
