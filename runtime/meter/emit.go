@@ -13,7 +13,7 @@ const UncheckedLeaf = 1 << 14
 // ids are the indexes of what the rewriter adds to a module.
 type ids struct {
 	gas, stack, status uint32 // globals
-	charge             uint32 // helper function
+	stop, charge       uint32 // helper functions
 }
 
 // emitter writes rewritten function bodies.
@@ -113,17 +113,7 @@ func (e *emitter) body(i int, p *plan) []byte {
 	}
 	e.op(wasmbin.OpReturn)
 	e.op(wasmbin.OpEnd)
-	if counted {
-		e.constant(wasmbin.OpI32Const, int64(abi.TrapStackOverflow))
-		e.constant(wasmbin.OpI32Const, int64(abi.TrapOutOfGas))
-		e.index(wasmbin.OpGlobalGet, e.stack)
-		e.constant(wasmbin.OpI32Const, 0)
-		e.op(wasmbin.OpI32LtS)
-		e.op(wasmbin.OpSelect)
-	} else {
-		e.constant(wasmbin.OpI32Const, int64(abi.TrapOutOfGas))
-	}
-	e.index(wasmbin.OpGlobalSet, e.status)
+	e.index(wasmbin.OpCall, e.ids.stop)
 	e.op(wasmbin.OpUnreachable)
 	e.op(wasmbin.OpEnd)
 	return e.finish(b)
@@ -293,6 +283,23 @@ func (e *emitter) canonical(shape floatShape) {
 	e.op(choose)
 }
 
+// stopper returns the body of stop(): it sets the status that the counters
+// mean and traps. A function that finds its stack units gone stops before it
+// charges gas, so the stack's status goes first.
+func (e *emitter) stopper() []byte {
+	e.out, e.locals = e.out[:0], e.locals[:0]
+	e.constant(wasmbin.OpI32Const, int64(abi.TrapStackOverflow))
+	e.constant(wasmbin.OpI32Const, int64(abi.TrapOutOfGas))
+	e.index(wasmbin.OpGlobalGet, e.stack)
+	e.constant(wasmbin.OpI32Const, 0)
+	e.op(wasmbin.OpI32LtS)
+	e.op(wasmbin.OpSelect)
+	e.index(wasmbin.OpGlobalSet, e.status)
+	e.op(wasmbin.OpUnreachable)
+	e.op(wasmbin.OpEnd)
+	return e.finish(wasmbin.Body{})
+}
+
 // helper returns the body of charge(n i32, rate i64) -> n: it takes
 // ⌈n × rate / 16⌉ off the counter and stops below zero.
 func (e *emitter) helper() []byte {
@@ -316,9 +323,7 @@ func (e *emitter) helper() []byte {
 	e.constant(wasmbin.OpI64Const, 0)
 	e.op(wasmbin.OpI64LtS)
 	e.index(wasmbin.OpIf, 0x40)
-	e.constant(wasmbin.OpI32Const, int64(abi.TrapOutOfGas))
-	e.index(wasmbin.OpGlobalSet, e.status)
-	e.op(wasmbin.OpUnreachable)
+	e.index(wasmbin.OpCall, e.ids.stop)
 	e.op(wasmbin.OpEnd)
 	e.index(wasmbin.OpLocalGet, 0)
 	e.op(wasmbin.OpEnd)

@@ -75,7 +75,8 @@ type rewriter struct {
 
 func (r *rewriter) run() (*Result, error) {
 	globals := uint32(len(r.m.AllGlobals))
-	r.ids = ids{gas: globals, stack: globals + 1, status: globals + 2, charge: uint32(len(r.m.FuncTypes))}
+	r.ids = ids{gas: globals, stack: globals + 1, status: globals + 2,
+		stop: uint32(len(r.m.FuncTypes)), charge: uint32(len(r.m.FuncTypes)) + 1}
 	e := &emitter{ids: r.ids, m: r.m, costs: r.costs, results: r.resultType, temps: map[wasmbin.ValType]uint32{}}
 	a := newAnalyzer(r.m, &r.cfg.Limits, r.costs)
 	var sum totals
@@ -91,6 +92,8 @@ func (r *rewriter) run() (*Result, error) {
 		body := e.body(i, p)
 		r.bodies = append(wasmbin.AppendU32(r.bodies, uint32(len(body))), body...)
 	}
+	body := e.stopper()
+	r.bodies = append(wasmbin.AppendU32(r.bodies, uint32(len(body))), body...)
 	if r.bulk {
 		body := e.helper()
 		r.bodies = append(wasmbin.AppendU32(r.bodies, uint32(len(body))), body...)
@@ -179,12 +182,10 @@ func (r *rewriter) assemble() []byte {
 	for _, s := range r.m.Sections {
 		raw[s.ID] = s
 	}
-	helpers := 0
+	helpers := 1
+	funcs := append(append([]uint32(nil), r.m.Funcs...), r.typeIndex(wasmbin.FuncType{}))
 	if r.bulk {
-		helpers = 1
-	}
-	funcs := append([]uint32(nil), r.m.Funcs...)
-	if r.bulk {
+		helpers++
 		funcs = append(funcs, r.typeIndex(wasmbin.FuncType{
 			Params:  []wasmbin.ValType{wasmbin.I32, wasmbin.I64},
 			Results: []wasmbin.ValType{wasmbin.I32},
