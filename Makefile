@@ -90,15 +90,9 @@ bench-gemm: build/peers/node_modules/onnxruntime-node
 	@$(GO) build -o build/bench-gemm ./testdata/bench/gemm
 	@build/bench-gemm -peer build/peers/node_modules $(BENCH_FLAGS)
 
-# The whole forward pass at production parameters: share of the device's own
-# matrix product, cost of the sandbox, digests, admission statistics.
-bench-pass:
-	@$(GO) run ./testdata/bench/pass $(ARGS)
-
-# Nanoseconds for each unit of gas, by op and shape, on the reference device,
-# and its kernels against scalar code.
-bench-gas:
-	$(GO) test -run '^$$' -bench 'Gas|Scalar' -benchtime 1x ./hostgpu/wasmdev
+# Rewritten against original kernels, in several code layouts, on an idle machine.
+bench-slowdown:
+	$(GO) test -run '^$$' -bench Slowdown -benchtime 1x -timeout 30m ./runtime/meter
 
 clean:
 	rm -rf build

@@ -68,13 +68,25 @@ func (i instance) call(fn string, gas int64, args ...uint64) (res []uint64, used
 // load instantiates b, with stock WASI if it wants it, and initialises it.
 func load(t testing.TB, b []byte, interpreter bool) instance {
 	t.Helper()
-	ctx := context.Background()
 	cfg := wazero.NewRuntimeConfig()
 	if interpreter {
 		cfg = wazero.NewRuntimeConfigInterpreter()
 	}
+	i, done := loadWith(t, b, cfg)
+	t.Cleanup(done)
+	return i
+}
+
+// loadOn is load on the compiler, for as long as the caller wants.
+func loadOn(t testing.TB, b []byte) (instance, func()) {
+	t.Helper()
+	return loadWith(t, b, wazero.NewRuntimeConfig())
+}
+
+func loadWith(t testing.TB, b []byte, cfg wazero.RuntimeConfig) (instance, func()) {
+	t.Helper()
+	ctx := context.Background()
 	rt := wazero.NewRuntimeWithConfig(ctx, cfg.WithCoreFeatures(api.CoreFeaturesV2))
-	t.Cleanup(func() { rt.Close(ctx) })
 	wasi_snapshot_preview1.MustInstantiate(ctx, rt)
 	mod, err := rt.InstantiateWithConfig(ctx, b, wazero.NewModuleConfig().WithStartFunctions())
 	if err != nil {
@@ -88,7 +100,7 @@ func load(t testing.TB, b []byte, interpreter bool) instance {
 			}
 		}
 	}
-	return i
+	return i, func() { rt.Close(ctx) }
 }
 
 // kernels is the module made of testdata/kernels.c.

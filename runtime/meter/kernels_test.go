@@ -1,7 +1,13 @@
 package meter_test
 
 import (
+	"fmt"
+	"math"
+	"os"
 	"runtime"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,6 +26,8 @@ type work struct {
 var cKernels = []work{
 	{"crc", 100, 500_000, 0}, {"sieve", 1, 2, 0}, {"matmul", 1, 60, 0}, {"simd_dot", 1, 4000, 0}, {"chase", 1000, 2_000_000, 0},
 	{"fib", 12, 32, 0}, {"ackermann", 1, 400, 0}, {"interpreter", 100, 500_000, 0}, {"copies", 100, 100_000, 0}, {"sort", 1, 4, 0},
+	{"bsearch", 100, 300_000, 0}, {"hashtable", 1000, 1_000_000, 0}, {"base64", 1, 1000, 0}, {"strings", 1, 100, 0},
+	{"bignum", 10, 3000, 0}, {"queens", 1, 200, 0}, {"life", 2, 400, 0}, {"simd_count", 10, 100_000, 0}, {"pointers", 100, 2_000_000, 0},
 	{"sha", 10, 30_000, 0}, {"parse", 10, 50_000, 0}, {"collatz", 100, 60_000, 0},
 	{"float_nbody", 10, 300_000, 0}, {"float_mandelbrot", 10, 400, 0}, {"float_dot", 1, 1500, 0},
 	{"float_simd", 1, 4000, 0}, {"float_saxpy", 1, 3000, 0},
@@ -84,40 +92,84 @@ func threadTime(t testing.TB) time.Duration {
 	return time.Duration(ts.Nano())
 }
 
-// BenchmarkSlowdown measures rewritten against original code, alternating, by
-// the least time of each: go test -run xxx -bench Slowdown -benchtime 9x ./runtime/meter
+// layouts is how many placements of the code each kernel is measured in.
+const layouts = 5
+
+// BenchmarkSlowdown measures rewritten against original code: in each of
+// several layouts both run in turn, the least time of each counts, and the
+// median over the layouts is the kernel's. SLOWDOWN_RUNS is how often each
+// runs: make bench-slowdown.
 func BenchmarkSlowdown(b *testing.B) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	runs := 5
+	if n, err := strconv.Atoi(os.Getenv("SLOWDOWN_RUNS")); err == nil {
+		runs = n
+	}
+	ratios := map[string][]float64{}
+	var names []string
 	for _, set := range []struct {
 		name  string
 		wasm  []byte
 		works []work
 	}{{"c", kernels(b), cKernels}, {"go", guest(b), goKernels}} {
-		original := load(b, set.wasm, false)
-		metered := load(b, rewrite(b, set.wasm).Wasm, false)
-		for _, k := range set.works {
-			b.Run(set.name+"/"+k.name, func(b *testing.B) {
-				runtime.LockOSThread()
+		rewritten := rewrite(b, set.wasm).Wasm
+		for seed := range uint64(layouts) {
+			original, closeOriginal := loadOn(b, layout(b, set.wasm, seed))
+			metered, closeMetered := loadOn(b, layout(b, rewritten, seed))
+			for _, k := range set.works {
+				name := set.name + " " + k.name
 				base, with := time.Hour, time.Hour
-				var gas int64
-				for b.Loop() {
+				for range runs {
 					start := threadTime(b)
 					if _, _, _, err := original.call(k.name, 0, k.large); err != nil {
 						b.Fatal(err)
 					}
 					middle := threadTime(b)
-					_, used, trap, err := metered.call(k.name, 1<<50, k.large)
-					if err != nil {
+					if _, _, trap, err := metered.call(k.name, 1<<50, k.large); err != nil {
 						b.Fatal(err, trap)
 					}
 					base, with = min(base, middle-start), min(with, threadTime(b)-middle)
-					gas = used
 				}
-				b.ReportMetric(float64(with)/float64(base), "x")
-				b.ReportMetric(float64(with)/float64(gas), "ns/gas")
-				b.ReportMetric(float64(base)/1e6, "ms-original")
-			})
+				if seed == 0 {
+					names = append(names, name)
+				}
+				ratios[name] = append(ratios[name], float64(with)/float64(base))
+			}
+			closeOriginal()
+			closeMetered()
 		}
+	}
+	var sum [2]summary // integers, floats
+	for _, name := range names {
+		r := ratios[name]
+		slices.Sort(r)
+		kind := 0
+		if strings.Contains(name, "float") {
+			kind = 1
+		}
+		sum[kind].add(name, r[len(r)/2])
+		fmt.Printf("| %s | %.2f | %.2f to %.2f |\n", name, r[len(r)/2], r[0], r[len(r)-1])
+	}
+	for i, kind := range []string{"kernels", "float kernels"} {
+		fmt.Printf("%d %s, %d layouts each: geometric mean %.3f, worst %.2f (%s)\n",
+			sum[i].n, kind, layouts, math.Exp(sum[i].logs/float64(sum[i].n)), sum[i].worst, sum[i].name)
+	}
+	for b.Loop() {
+	}
+}
+
+type summary struct {
+	n     int
+	logs  float64
+	worst float64
+	name  string
+}
+
+func (s *summary) add(name string, ratio float64) {
+	s.n++
+	s.logs += math.Log(ratio)
+	if ratio > s.worst {
+		s.worst, s.name = ratio, name
 	}
 }

@@ -249,3 +249,138 @@ EXPORT(float_saxpy) {
 		for (int i = 0; i < 4096; i++) b[i] = b[i] * 0.25 + a[i];
 	return (u64)b[17];
 }
+
+EXPORT(bsearch) {
+	u64 s = 88172645463325252ull, hits = 0;
+	for (u32 i = 0; i < 1 << 16; i++) words[i] = i * 65521u;
+	for (; k; k--) {
+		u32 x = (u32)rnd(&s), lo = 0, hi = 1 << 16;
+		while (lo < hi) {
+			u32 mid = (lo + hi) / 2;
+			if (words[mid] / 65521u < x >> 16) lo = mid + 1;
+			else hi = mid;
+		}
+		hits += lo;
+	}
+	return hits;
+}
+
+EXPORT(hashtable) {
+	u64 s = 1234567, found = 0;
+	for (u32 i = 0; i < 1 << 16; i++) words[i] = 0;
+	for (; k; k--) {
+		u32 x = ((u32)rnd(&s) & 0x7FFF) + 1, h = x * 2654435761u >> 16;
+		while (words[h] && words[h] != x) h = (h + 1) & 0xFFFF;
+		found += words[h] == x;
+		words[h] = x;
+	}
+	return found;
+}
+
+EXPORT(base64) {
+	static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	u64 sum = 0;
+	for (u32 i = 0; i < 3 << 12; i++) mem[i] = i * 31;
+	for (; k; k--) {
+		u8 *o = mem + (1 << 16);
+		for (u32 i = 0; i < 3 << 12; i += 3, o += 4) {
+			u32 v = mem[i] << 16 | mem[i + 1] << 8 | mem[i + 2];
+			o[0] = set[v >> 18], o[1] = set[v >> 12 & 63], o[2] = set[v >> 6 & 63], o[3] = set[v & 63];
+		}
+		sum += mem[(1 << 16) + (k & 1023)];
+	}
+	return sum;
+}
+
+EXPORT(strings) {
+	u64 at = 0;
+	for (u32 i = 0; i < 1 << 15; i++) mem[i] = "abcabcabd"[i % 9];
+	mem[(1 << 15) - 1] = 'z';
+	static const u8 want[] = "abcabcabdz";
+	for (; k; k--)
+		for (u32 i = 0; i < (1 << 15) - 10; i++) {
+			u32 j = 0;
+			while (j < 10 && mem[i + j] == want[j]) j++;
+			at += j;
+		}
+	return at;
+}
+
+EXPORT(bignum) {
+	static u32 a[64], b[64], c[128];
+	for (u32 i = 0; i < 64; i++) a[i] = i * 0x9E3779B9u, b[i] = ~a[i];
+	for (; k; k--) {
+		for (u32 i = 0; i < 128; i++) c[i] = 0;
+		for (u32 i = 0; i < 64; i++) {
+			u64 carry = 0;
+			for (u32 j = 0; j < 64; j++) {
+				carry += (u64)a[i] * b[j] + c[i + j];
+				c[i + j] = (u32)carry;
+				carry >>= 32;
+			}
+			c[i + 64] = (u32)carry;
+		}
+		a[0] += c[77];
+	}
+	return c[100];
+}
+
+EXPORT(queens) {
+	u64 total = 0;
+	for (; k; k--) {
+		u32 cols[16], left[16], right[16], free[16], all = (1 << 8) - 1;
+		int d = 0;
+		cols[0] = left[0] = right[0] = 0, free[0] = all;
+		while (d >= 0) {
+			if (!free[d]) { d--; continue; }
+			u32 bit = free[d] & -free[d];
+			free[d] ^= bit;
+			if (d == 7) { total++; continue; }
+			cols[d + 1] = cols[d] | bit, left[d + 1] = (left[d] | bit) << 1, right[d + 1] = (right[d] | bit) >> 1;
+			d++;
+			free[d] = all & ~(cols[d] | left[d] | right[d]);
+		}
+	}
+	return total;
+}
+
+EXPORT(life) {
+	for (u32 i = 0; i < 1 << 14; i++) mem[i] = i * 2654435761u >> 31;
+	u8 *from = mem, *to = mem + (1 << 14);
+	for (; k; k--) {
+		for (u32 y = 1; y < 127; y++)
+			for (u32 x = 1; x < 127; x++) {
+				u8 *p = from + y * 128 + x;
+				u32 n = p[-129] + p[-128] + p[-127] + p[-1] + p[1] + p[127] + p[128] + p[129];
+				to[y * 128 + x] = n == 3 || (n == 2 && *p);
+			}
+		u8 *t = from; from = to; to = t;
+	}
+	u64 alive = 0;
+	for (u32 i = 0; i < 1 << 14; i++) alive += from[i];
+	return alive;
+}
+
+EXPORT(simd_count) {
+	typedef u8 u8x16 __attribute__((vector_size(16)));
+	u8x16 *v = (u8x16 *)mem, acc = {0};
+	for (u32 i = 0; i < 1 << 12; i++) mem[i] = i * 7;
+	for (; k; k--)
+		for (u32 i = 0; i < 256; i++) acc += (u8x16)(v[i] > (u8)k) & 3, acc ^= v[(i + 1) & 255];
+	u64 s = 0;
+	for (u32 i = 0; i < 16; i++) s += acc[i];
+	return s;
+}
+
+static u64 (*steps[4])(u64, u32);
+static u64 step0(u64 x, u32 k) { return x + k; }
+static u64 step1(u64 x, u32 k) { return x ^ x << (k & 31); }
+static u64 step2(u64 x, u32 k) { return x * 31 + k; }
+static u64 step3(u64 x, u32 k) { return k ? steps[k & 1](x, k - 1) : x; }
+
+EXPORT(pointers) {
+	steps[0] = step0, steps[1] = step1, steps[2] = step2, steps[3] = step3;
+	u64 s = 1;
+	for (; k; k--) s = steps[(s >> 7 ^ k) & 3](s, k);
+	return s;
+}
