@@ -94,5 +94,10 @@ bench-gemm: build/peers/node_modules/onnxruntime-node
 bench-slowdown:
 	$(GO) test -run '^$$' -bench Slowdown -benchtime 1x -timeout 30m ./runtime/meter
 
+# The admissible module that takes the compiler the most time, then the most memory.
+search-worst:
+	$(GO) run ./testdata/bench/worst -seed 1 -tries 300
+	$(GO) run ./testdata/bench/worst -seed 2 -tries 300 -memory
+
 clean:
 	rm -rf build

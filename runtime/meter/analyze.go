@@ -111,7 +111,7 @@ func (a *analyzer) measure(in *wasmbin.Instr) error {
 	switch in.Op {
 	case wasmbin.OpBr, wasmbin.OpBrIf, wasmbin.OpElse, wasmbin.OpReturn, wasmbin.OpUnreachable:
 		s.blocks++
-		return within(in.Off, []bound{{"blocks", s.blocks, a.max.Blocks}})
+		return within(in.Off, []bound{{"blocks", s.blocks, a.max.Blocks}, {"blocks × locals", s.blocks * max(s.locals, 1), a.max.BlocksLocals}})
 	case wasmbin.OpBlock, wasmbin.OpIf:
 		s.blocks++
 	case wasmbin.OpLoop:

@@ -111,7 +111,7 @@ func TestWorstAdmitted(t *testing.T) {
 	goruntime.LockOSThread()
 	defer goruntime.UnlockOSThread()
 	for name, b := range map[string][]byte{
-		"switch of 8,000 over 32 locals":  module(32, switchOf(8000, 32)),
+		"switch of 4,000 over 60 locals":  module(60, switchOf(4000, 60)),
 		"switch of 200 over 1,200 locals": module(1200, switchOf(200, 1200)),
 		"1,000 loops, 4 locals":           module(4, repeat(1000, join([]byte{3, 0x40}, touch(4), []byte{0x0B})...)),
 		"8,000 br_ifs":                    module(1, join([]byte{2, 0x40}, repeat(8000, 0x20, 0, 0x0D, 0), []byte{0x0B})),

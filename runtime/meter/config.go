@@ -21,6 +21,7 @@ type Limits struct {
 	LoopNesting   int // open loops in a function
 	NestingLocals int // (nesting + labels) × locals of a function
 	LoopsLocals   int // loops × locals of a function
+	BlocksLocals  int // blocks × locals of a function
 
 	// The same for the sum over all functions, so that many bad functions are
 	// no better than one.
@@ -29,6 +30,7 @@ type Limits struct {
 	Squares            int // Σ (nesting + labels)²
 	TotalNestingLocals int // Σ (nesting + labels) × locals
 	TotalLoopsLocals   int // Σ loops × locals
+	TotalBlocksLocals  int // Σ blocks × locals
 
 	TableSize uint32 // elements of all tables together; a table's maximum is lowered to its share
 }
@@ -66,12 +68,14 @@ func DefaultLimits() Limits {
 		LoopNesting:   64,
 		NestingLocals: 1 << 19,
 		LoopsLocals:   8192,
+		BlocksLocals:  1 << 19,
 
 		BlockSquares:       1 << 28,
 		TotalLocals:        1 << 20,
-		Squares:            1 << 29,
+		Squares:            1 << 26,
 		TotalNestingLocals: 1 << 23,
 		TotalLoopsLocals:   1 << 19,
+		TotalBlocksLocals:  1 << 22,
 
 		TableSize: 1 << 16,
 	}

@@ -91,12 +91,13 @@ func (s *shape) check(l *Limits, at int) error {
 		{"loop nesting", s.maxOpenLoop, l.LoopNesting},
 		{"(nesting + br_table) × locals", (s.nesting + s.labels) * locals, l.NestingLocals},
 		{"loops × locals", s.loops * locals, l.LoopsLocals},
+		{"blocks × locals", s.blocks * locals, l.BlocksLocals},
 	})
 }
 
 // totals are sums over all functions of a module.
 type totals struct {
-	squares, blocks, nestingLocals, loopsLocals, locals int
+	squares, blocks, nestingLocals, loopsLocals, blocksLocals, locals int
 }
 
 func (t *totals) add(s *shape, l *Limits) error {
@@ -106,12 +107,14 @@ func (t *totals) add(s *shape, l *Limits) error {
 	t.locals += s.locals
 	t.nestingLocals += n * locals
 	t.loopsLocals += s.loops * locals
+	t.blocksLocals += s.blocks * locals
 	return within(s.offset, []bound{
 		{"Σ (nesting + br_table)²", t.squares, l.Squares},
 		{"Σ blocks²", t.blocks, l.BlockSquares},
 		{"Σ locals", t.locals, l.TotalLocals},
 		{"Σ (nesting + br_table) × locals", t.nestingLocals, l.TotalNestingLocals},
 		{"Σ loops × locals", t.loopsLocals, l.TotalLoopsLocals},
+		{"Σ blocks × locals", t.blocksLocals, l.TotalBlocksLocals},
 	})
 }
 

@@ -56,7 +56,7 @@ func ExecutionLimits() meter.Limits {
 	for _, n := range []*int{
 		&l.Functions, &l.Exports, &l.Globals, &l.DataSegments, &l.Elements, &l.ElementItems,
 		&l.Nesting, &l.Labels, &l.Blocks, &l.Loops, &l.LoopNesting, &l.NestingLocals, &l.LoopsLocals,
-		&l.BlockSquares, &l.TotalLocals, &l.Squares, &l.TotalNestingLocals, &l.TotalLoopsLocals,
+		&l.BlockSquares, &l.TotalLocals, &l.Squares, &l.TotalNestingLocals, &l.TotalLoopsLocals, &l.BlocksLocals, &l.TotalBlocksLocals,
 	} {
 		*n *= 2
 	}

@@ -34,10 +34,18 @@ func main() {
 	seed := flag.Uint64("seed", 1, "of the search")
 	tries := flag.Int("tries", 200, "modules to compile")
 	memory := flag.Bool("memory", false, "look for the most memory instead of the most time")
+	given := flag.String("shape", "", "measure only this shape, as JSON")
 	child := flag.Bool("compile", false, "compile the module on standard input and print what it cost")
 	flag.Parse()
 	if *child {
 		if err := compile(); err != nil {
+			fmt.Fprintln(os.Stderr, "worst:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	if *given != "" {
+		if err := one(*given); err != nil {
 			fmt.Fprintln(os.Stderr, "worst:", err)
 			os.Exit(1)
 		}
@@ -84,6 +92,28 @@ func measure(self string, s shape) (c cost, size int, admitted bool, err error) 
 		return cost{}, 0, true, fmt.Errorf("%w: %s", err, msg.String())
 	}
 	return c, len(res.Wasm), true, json.Unmarshal(out.Bytes(), &c)
+}
+
+// one measures a shape that is given.
+func one(text string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	var s shape
+	if err := json.Unmarshal([]byte(text), &s); err != nil {
+		return err
+	}
+	c, size, admitted, err := measure(self, s)
+	if err != nil {
+		return err
+	}
+	if !admitted {
+		_, err = meter.Rewrite(s.module(), meter.Config{Limits: meter.DefaultLimits()})
+		return err
+	}
+	fmt.Printf("%6.2f s %6.0f MiB, %8d bytes rewritten: %+v\n", c.Seconds, c.MiB, size, s)
+	return nil
 }
 
 // search climbs and prints each module that is worse than all before it. It

@@ -202,11 +202,26 @@ func (s shape) body() []byte {
 		e.raw(0x21)
 		e.b = wasmbin.AppendU32(e.b, 0)
 	}
+	e.keep()
 	for range s.Results {
 		e.raw(0x42, 1)
 	}
 	e.raw(0x0B)
 	return e.b
+}
+
+// keep stores every local, so that none of the code is dead.
+func (e *emitter) keep() {
+	for i := range e.ints + e.vectors {
+		e.raw(0x41)
+		e.b = wasmbin.AppendS64(e.b, int64(16*i))
+		e.idx(0x20, i)
+		if i < e.ints {
+			e.raw(0x37, 3, 0)
+		} else {
+			e.raw(0xFD, 0x0B, 4, 0)
+		}
+	}
 }
 
 // nest is Go's shape: blocks, a br_table into them, code behind each end.
