@@ -12,7 +12,7 @@ PKGS    := ./... $(TESTDATA_PKGS)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
-.PHONY: build demo devnet test test-short test-engines test-engines-full lint vuln generate generate-check modules bench bench-gemm test-arm64 clean
+.PHONY: build demo devnet test test-short lint vuln generate generate-check modules bench bench-chain bench-gemm clean
 
 build:
 	@mkdir -p build
@@ -90,14 +90,9 @@ bench-gemm: build/peers/node_modules/onnxruntime-node
 	@$(GO) build -o build/bench-gemm ./testdata/bench/gemm
 	@build/bench-gemm -peer build/peers/node_modules $(BENCH_FLAGS)
 
-# Rewritten against original kernels, in several code layouts, on an idle machine.
-bench-slowdown:
-	$(GO) test -run '^$$' -bench Slowdown -benchtime 1x -timeout 30m ./runtime/meter
-
-# The admissible module that takes the compiler the most time, then the most memory.
-search-worst:
-	$(GO) run ./testdata/bench/worst -seed 1 -tries 300
-	$(GO) run ./testdata/bench/worst -seed 2 -tries 300 -memory
+# 10,000 miners commit and are settled on four nodes in one process.
+bench-chain:
+	$(GO) test -run '^$$' -bench Chain -benchtime 1x -timeout 15m -v .
 
 clean:
 	rm -rf build

@@ -213,3 +213,7 @@ func (app *App) code(ctx context.Context, hash [32]byte) ([]byte, error) {
 	}
 	return app.Registry.Bytes(at.WithContext(ctx), hash[:])
 }
+
+// StoreKey is the key of a module's store, for reading a query context; nil
+// if there is none of that name.
+func (app *App) StoreKey(name string) *storetypes.KVStoreKey { return app.keys[name] }

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -33,6 +35,8 @@ func initCommand(cfg Config) *cobra.Command {
 		peers            []string
 		blockTime        time.Duration
 		private          bool
+		snapshots        uint64
+		trust            syncFlags
 	)
 	addrs := network.Addresses{}
 	cmd := &cobra.Command{
@@ -40,7 +44,13 @@ func initCommand(cfg Config) *cobra.Command {
 		Short: "Make a node's keys and configuration, and with no --genesis a chain of its own",
 		Long: "Make a node's keys and configuration in its home folder.\n\n" +
 			"With --genesis the node joins the chain of that file. Without it a new chain is made\n" +
-			"whose only validator is this node.",
+			"whose only validator is this node.\n\n" +
+			"A node that joins an old chain may begin with a snapshot of the state instead of block 1: give a\n" +
+			"header that you trust, and nodes that show the headers since.",
+		Example: "  assay init alice --chain-id mine-1\n" +
+			"  assay init bob --genesis genesis.json --peers ID@203.0.113.7:26656\n" +
+			"  assay init bob --genesis genesis.json --peers ID@203.0.113.7:26656 --sync-height 120000 \\\n" +
+			"      --sync-hash 4E0A... --sync-rpc tcp://203.0.113.7:26657,tcp://203.0.113.9:26657",
 		Args: cobra.ExactArgs(1),
 	}
 	home := homeFlag(cmd, cfg)
@@ -52,11 +62,19 @@ func initCommand(cfg Config) *cobra.Command {
 	f.BoolVar(&private, "private", false, "allow unroutable addresses and several nodes on a host")
 	f.StringVar(&addrs.P2P, "p2p", "0.0.0.0:26656", "address for peers")
 	f.StringVar(&addrs.RPC, "rpc", "127.0.0.1:26657", "address of CometBFT's RPC")
+	f.Uint64Var(&snapshots, "snapshot-blocks", 0, "distance of the snapshots that joining nodes may begin with (default 1000)")
+	f.StringSliceVar(&trust.rpc, "sync-rpc", nil, "begin with a snapshot: RPC of two nodes at least, tcp://host:port")
+	f.Int64Var(&trust.height, "sync-height", 0, "height of a header that you know to be the chain's, at most two weeks old")
+	f.StringVar(&trust.hash, "sync-hash", "", "its hash, 64 hexadecimal digits")
 	f.StringVar(&addrs.GRPC, "grpc", "127.0.0.1:9090", "address of gRPC")
 	f.StringVar(&addrs.REST, "rest", "127.0.0.1:1317", "address of REST")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if network.Exists(*home) {
 			return fmt.Errorf("%s is initialised already", *home)
+		}
+		sync, err := trust.settings()
+		if err != nil {
+			return err
 		}
 		scratch, err := network.Scratch()
 		if err != nil {
@@ -81,6 +99,7 @@ func initCommand(cfg Config) *cobra.Command {
 		}
 		if err := network.WriteConfig(*home, network.Settings{
 			Moniker: args[0], ChainID: chainID, Addresses: addrs, Peers: peers, BlockTime: blockTime, Private: private,
+			SnapshotBlocks: snapshots, StateSync: sync,
 		}); err != nil {
 			return err
 		}
@@ -210,4 +229,23 @@ func printJSON(cmd *cobra.Command, v any) error {
 	enc := json.NewEncoder(cmd.OutOrStdout())
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
+}
+
+// syncFlags are those of a node that begins with a snapshot.
+type syncFlags struct {
+	rpc    []string
+	height int64
+	hash   string
+}
+
+// settings is nil without the flags.
+func (f syncFlags) settings() (*network.StateSync, error) {
+	if len(f.rpc) == 0 && f.height == 0 && f.hash == "" {
+		return nil, nil
+	}
+	hash, err := hex.DecodeString(f.hash)
+	if err != nil || len(hash) != 32 || f.height < 1 || len(f.rpc) < 2 {
+		return nil, errors.New("to begin with a snapshot give --sync-rpc with two nodes, --sync-height and --sync-hash of a header that you trust")
+	}
+	return &network.StateSync{RPC: f.rpc, Height: f.height, Hash: hash}, nil
 }

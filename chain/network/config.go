@@ -1,6 +1,8 @@
 package network
 
 import (
+	"cmp"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -39,7 +41,29 @@ type Settings struct {
 	BlockTime time.Duration
 	// Private allows several nodes on one host and unroutable addresses.
 	Private bool
+	// SnapshotBlocks is the distance of the snapshots of the state that the node keeps, the
+	// two newest, and serves to nodes that join; zero means defaultSnapshotBlocks.
+	SnapshotBlocks uint64
+	// StateSync lets the node begin with such a snapshot; nil: with block 1.
+	StateSync *StateSync
 }
+
+// StateSync is what a joining node trusts.
+type StateSync struct {
+	// RPC are the addresses of two nodes at least, as tcp://host:port, that give light blocks.
+	RPC []string
+	// Height and Hash are those of a header that the operator knows to be the chain's.
+	Height int64
+	Hash   []byte
+}
+
+const (
+	// defaultSnapshotBlocks is 100 minutes of blocks on a public network.
+	defaultSnapshotBlocks = 1_000
+	// trustPeriod is how old the trusted header may be: less than the age at which evidence
+	// of its signers' misbehaviour expires, three weeks.
+	trustPeriod = 14 * 24 * time.Hour
+)
 
 // publicBlockTime is the pause after a commit on a public network.
 const publicBlockTime = 4 * time.Second
@@ -78,6 +102,14 @@ func WriteConfig(home string, s Settings) error {
 	if s.BlockTime > 0 {
 		hasten(cfg, s.BlockTime)
 	}
+	if y := s.StateSync; y != nil {
+		cfg.StateSync.Enable = true
+		cfg.StateSync.RPCServers, cfg.StateSync.TrustHeight = y.RPC, y.Height
+		cfg.StateSync.TrustHash, cfg.StateSync.TrustPeriod = hex.EncodeToString(y.Hash), trustPeriod
+		if s.BlockTime > 0 {
+			cfg.StateSync.DiscoveryTime = 5 * time.Second // the least that CometBFT allows
+		}
+	}
 	if err := cfg.ValidateBasic(); err != nil {
 		return fmt.Errorf("network: config of %s: %w", s.Moniker, err)
 	}
@@ -97,6 +129,7 @@ func WriteConfig(home string, s Settings) error {
 		srv.GRPC.Address = s.Addresses.GRPC
 	}
 	srv.GRPCWeb.Enable = false
+	srv.StateSync.SnapshotInterval = cmp.Or(s.SnapshotBlocks, defaultSnapshotBlocks)
 	serverconfig.WriteConfigFile(filepath.Join(home, "config", "app.toml"), srv)
 
 	client := fmt.Sprintf("chain-id = %q\nkeyring-backend = \"test\"\noutput = \"text\"\nnode = \"tcp://%s\"\nbroadcast-mode = \"sync\"\n",

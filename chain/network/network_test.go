@@ -34,8 +34,9 @@ func startNetwork(t *testing.T) *testNetwork {
 	t.Helper()
 	layout, err := network.Create(network.Spec{
 		Dir: t.TempDir(), ChainID: chainID, Nodes: 4, BlockTime: 150 * time.Millisecond,
-		Balance:  coins(operatorCoins),
-		Accounts: []network.Account{{Name: "researcher", Coins: coins(1e12)}},
+		SnapshotBlocks: 10,
+		Balance:        coins(operatorCoins),
+		Accounts:       []network.Account{{Name: "researcher", Coins: coins(1e12)}},
 		Edit: func(g *network.Genesis) error {
 			if err := network.Edit(g, govtypes.ModuleName, func(s *govv1.GenesisState) error {
 				period := 8 * time.Second
@@ -109,6 +110,7 @@ func TestNetwork(t *testing.T) {
 
 	t.Run("newcomer", func(t *testing.T) { newcomer(ctx, t, tn) })
 	t.Run("commands", func(t *testing.T) { commands(ctx, t, tn) })
+	t.Run("state sync", func(t *testing.T) { stateSync(ctx, t, tn) })
 	t.Run("restart", func(t *testing.T) { restart(ctx, t, tn) })
 }
 

@@ -82,7 +82,11 @@ func Start(home string, opts Options) (_ *Node, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("network: open state: %w", err)
 	}
+	if err := checkSnapshots(conf.server.StateSync); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	n := &Node{home: home, chain: doc.ChainID}
+	conf.viper.Set(server.FlagStateSyncSnapshotInterval, 0) // Node.snapshots takes them
 	conf.comet.FilterPeers = true
 	n.app, err = app.New(app.Config{
 		Logger: opts.Logger, DB: db, Home: home, Deps: deps,
@@ -164,6 +168,9 @@ func (n *Node) serve(conf *files, logger log.Logger) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	n.cancel = cancel
 	n.group, ctx = errgroup.WithContext(ctx)
+	if conf.server.StateSync.SnapshotInterval > 0 {
+		n.group.Go(func() error { return n.snapshots(ctx, conf.server.StateSync, logger) })
+	}
 	if !conf.server.GRPC.Enable {
 		return nil
 	}
