@@ -168,6 +168,7 @@ func (c *chainBench) genesis(g *network.Genesis) error {
 
 // epoch runs epoch 1 with claims and two empty ones, after which it is pruned.
 func (c *chainBench) epoch(ctx context.Context) {
+	c.must(c.net.nodes[0].node.WaitHeight(ctx, 2))
 	c.measure("before")
 	c.numbers(ctx)
 	start := time.Now()
