@@ -239,14 +239,12 @@ func TestConformance(t *testing.T) {
 // program is a job that uses everything a journal must get right: uploads in
 // parts, ops in place, partial writes, freed intermediates, shared weights.
 type program struct {
-	sp     device.Space
-	x, y   device.Handle
-	w      device.Handle
-	cache  device.Handle
-	log    device.Handle
-	rows   []device.Handle
-	width  int
-	digest []byte
+	sp    device.Space
+	x     device.Handle
+	w     device.Handle
+	cache device.Handle
+	log   device.Handle
+	width int
 }
 
 const programRows = 16

@@ -57,7 +57,7 @@ func make1000() []wasmbin.ValType {
 
 // refusal rewrites a bomb and returns the error with what it took: bytes
 // allocated, and bytes of the module that were looked at before.
-func refusal(t testing.TB, name string, b []byte) (err error, allocated uint64, read int) {
+func refusal(t testing.TB, name string, b []byte) (allocated uint64, read int, err error) {
 	t.Helper()
 	var before, after goruntime.MemStats
 	goruntime.ReadMemStats(&before)
@@ -73,14 +73,14 @@ func refusal(t testing.TB, name string, b []byte) (err error, allocated uint64, 
 	default:
 		t.Errorf("%s: got %v", name, err)
 	}
-	return err, after.TotalAlloc - before.TotalAlloc, read
+	return after.TotalAlloc - before.TotalAlloc, read, err
 }
 
 // TestBombs: all are refused, before 10 MB are allocated and 1 MB of code is
 // looked at, which is milliseconds: BenchmarkBombs.
 func TestBombs(t *testing.T) {
 	for name, b := range bombs {
-		err, allocated, read := refusal(t, name, b)
+		allocated, read, err := refusal(t, name, b)
 		t.Logf("%-32s %8d bytes allocated, %7d read: %v", name, allocated, read, err)
 		if allocated > 10e6 || read > 1e6 {
 			t.Errorf("%s: %d bytes allocated, %d read", name, allocated, read)
