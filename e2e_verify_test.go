@@ -31,7 +31,11 @@ func testEvidence(ctx context.Context, t *testing.T, n *testNet) {
 	}
 	src, err := evidence.Open("tcp://" + n.nodes[0].member.Addresses.RPC)
 	must(t, err)
-	ev, err := src.Fetch(ctx, evidence.Query{Miner: n.nodes[2].member.Operator, Epoch: 1})
+	h, err := n.link.WaitHeight(ctx, 1) // in the audit: a claim may have come with the last block before
+	must(t, err)
+	_, err = n.link.WaitHeight(ctx, h+1)
+	must(t, err)
+	ev, err := src.Fetch(ctx, evidence.Query{Miner: n.nodes[2].member.Operator, Epoch: 1, Height: h})
 	must(t, err)
 	for _, o := range got.Opened {
 		raw, err := o.Opening.MarshalBinary()
