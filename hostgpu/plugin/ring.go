@@ -30,7 +30,8 @@ type ringHeader struct {
 	tail       atomic.Uint64 // host: bytes published
 	hostWaits  atomic.Uint32 // host: sleeps on progress
 	doorbell   atomic.Uint32 // host: counted up to wake the device
-	_          [48]byte
+	target     atomic.Uint64 // host: the head that it sleeps for, written before hostWaits
+	_          [40]byte
 	head       atomic.Uint64 // device: bytes consumed
 	devWaits   atomic.Uint32 // device: sleeps on doorbell
 	progress   atomic.Uint32 // device: counted up to wake the host
@@ -68,29 +69,35 @@ func (h *ringHeader) ringDoorbell() {
 	}
 }
 
-func (h *ringHeader) signalProgress() {
-	if h.hostWaits.Load() != 0 {
+// signalProgress wakes a host that waits for head or less. One that waits for
+// more sleeps on: a wake-up for every record costs the device more than the
+// record's own way here.
+func (h *ringHeader) signalProgress(head uint64) {
+	if h.hostWaits.Load() != 0 && reached(head, h.target.Load()) {
 		h.progress.Add(1)
 		futexWake(&h.progress)
 	}
 }
 
-// sleep waits until *position is not seen any more, or quit is set, or for one
-// time-out of the futex if quit is nil, and reports whether the position has
-// moved. It looks again and again at first. word is counted up by whoever moves
-// the position, if waits is set, and by whoever sets quit.
-func sleep(word, waits *atomic.Uint32, position *atomic.Uint64, seen uint64, quit *atomic.Bool) bool {
+// reached says whether a position is at target or beyond.
+func reached(position, target uint64) bool { return int64(position-target) >= 0 }
+
+// sleep waits until *position reaches target, or quit is set, or for one
+// time-out of the futex if quit is nil, and reports whether the position got
+// there. It looks again and again at first. word is counted up by whoever moves
+// the position there, if waits is set, and by whoever sets quit.
+func sleep(word, waits *atomic.Uint32, position *atomic.Uint64, target uint64, quit *atomic.Bool) bool {
 	for range spins {
-		if position.Load() != seen {
+		if reached(position.Load(), target) {
 			return true
 		}
 		pause()
 	}
 	bell := word.Load()
 	waits.Store(1)
-	if position.Load() == seen && (quit == nil || !quit.Load()) {
+	if !reached(position.Load(), target) && (quit == nil || !quit.Load()) {
 		futexWait(word, bell, quit == nil)
 	}
 	waits.Store(0)
-	return position.Load() != seen
+	return reached(position.Load(), target)
 }

@@ -51,6 +51,7 @@ const maxNap = 40 * time.Millisecond
 // await waits until the device has consumed all bytes before target.
 func (s *ringStream) await(target uint64) error {
 	seen, idle := s.head, time.Duration(0)
+	s.h.target.Store(target)
 	for {
 		head, err := s.consumed()
 		if err != nil {
@@ -66,8 +67,7 @@ func (s *ringStream) await(target uint64) error {
 			seen, idle = head, 0
 		}
 		begin := time.Now()
-		// A position out of order ends the sleep too.
-		if sleep(&s.h.progress, &s.h.hostWaits, &s.h.head, head, nil) {
+		if sleep(&s.h.progress, &s.h.hostWaits, &s.h.head, target, nil) {
 			continue
 		}
 		if idle += min(time.Since(begin), maxNap); idle >= s.proc.hang {
