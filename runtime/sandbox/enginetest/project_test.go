@@ -16,7 +16,7 @@ import (
 // nonsense everywhere.
 func TestProject(t *testing.T) {
 	cfg := enginetest.Profile()
-	cfg.MemoryPages = 1024
+	cfg.MemoryPages = 2048 // the kernels begin with half of it
 	set := engines(t, cfg)
 	modules := map[string][]byte{}
 	k, err := kernels.Wasm()
