@@ -151,9 +151,10 @@ func lookupOp(op Op, tensors, imms int) (*compiledOp, error) {
 }
 
 // check does checks 3 to 6 of the spec; present[i] is false for an absent
-// optional operand, whose entry in ops is ignored.
-func (c *compiledOp) check(ops []operandShape, present []bool, imms []int64) (Dims, error) {
-	dims := newDims()
+// optional operand, whose entry in ops is ignored. It fills in dims, which the
+// caller owns: they escape through the rules.
+func (c *compiledOp) check(dims *Dims, ops []operandShape, present []bool, imms []int64) error {
+	*dims = newDims()
 	anyType := DTypeInvalid
 	for i, t := range c.tensors {
 		if !present[i] {
@@ -168,7 +169,7 @@ func (c *compiledOp) check(ops []operandShape, present []bool, imms []int64) (Di
 			want = anyType
 		}
 		if got != want {
-			return dims, fmt.Errorf("%w: %s: %s is %v, want %v", ErrType, c.spec.Name, t.Name, got, want)
+			return fmt.Errorf("%w: %s: %s is %v, want %v", ErrType, c.spec.Name, t.Name, got, want)
 		}
 	}
 	for i, t := range c.tensors {
@@ -176,19 +177,19 @@ func (c *compiledOp) check(ops []operandShape, present []bool, imms []int64) (Di
 			continue
 		}
 		s := ops[i].shape
-		if !t.rows.bind(&dims, s.Rows) || !t.cols.bind(&dims, s.Cols) {
-			return dims, fmt.Errorf("%w: %s: %s is %v, want [%s,%s]", ErrShape, c.spec.Name, t.Name, s, t.Rows, t.Cols)
+		if !t.rows.bind(dims, s.Rows) || !t.cols.bind(dims, s.Cols) {
+			return fmt.Errorf("%w: %s: %s is %v, want [%s,%s]", ErrShape, c.spec.Name, t.Name, s, t.Rows, t.Cols)
 		}
 	}
 	for i, o := range c.imms {
 		if imms[i] < o.Min || imms[i] > o.Max {
-			return dims, fmt.Errorf("%w: %s: %s = %d is outside [%d, %d]", ErrShape, c.spec.Name, o.Name, imms[i], o.Min, o.Max)
+			return fmt.Errorf("%w: %s: %s = %d is outside [%d, %d]", ErrShape, c.spec.Name, o.Name, imms[i], o.Min, o.Max)
 		}
 	}
 	if c.spec.Rules != nil {
-		if err := c.spec.Rules(&dims, imms); err != nil {
-			return dims, fmt.Errorf("%w: %s: %s", ErrShape, c.spec.Name, err.Error())
+		if err := c.spec.Rules(dims, imms); err != nil {
+			return fmt.Errorf("%w: %s: %s", ErrShape, c.spec.Name, err.Error())
 		}
 	}
-	return dims, nil
+	return nil
 }

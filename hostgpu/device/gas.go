@@ -43,8 +43,8 @@ func Gas(sp Space, c Call) (int64, error) {
 		}
 		ops[i], present[i] = operandShape{dt, s}, true
 	}
-	dims, err := op.check(ops[:len(c.Tensors)], present[:], c.Imms)
-	if err != nil {
+	var dims Dims
+	if err := op.check(&dims, ops[:len(c.Tensors)], present[:], c.Imms); err != nil {
 		return 0, err
 	}
 	return op.gas(&dims, ops[:], present[:]), nil

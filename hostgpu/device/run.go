@@ -31,14 +31,14 @@ func (s *space) Run(c Call) error {
 		}
 		bound[i], ops[i], present[i] = t, operandShape{t.dtype, t.shape}, true
 	}
-	dims, err := op.check(ops[:n], present[:n], c.Imms)
-	if err != nil {
+	task := newTask(c.Op, n)
+	if err := op.check(&task.Dims, ops[:n], present[:n], c.Imms); err != nil {
 		return err
 	}
 	if err := op.checkAlias(bound[:n]); err != nil {
 		return err
 	}
-	task := &Task{Op: c.Op, Tensors: make([]Tensor, n), Imms: append([]int64(nil), c.Imms...), Dims: dims}
+	task.Imms = append([]int64(nil), c.Imms...)
 	empty := true
 	for i, t := range bound[:n] {
 		if t == nil {
@@ -54,6 +54,23 @@ func (s *space) Run(c Call) error {
 		return nil
 	}
 	return s.fail(s.queue.Run(task))
+}
+
+// smallTensors is how many operands most ops have.
+const smallTensors = 4
+
+// newTask makes a task with room for its tensors, for most ops in one
+// allocation.
+func newTask(op Op, tensors int) *Task {
+	if tensors > smallTensors {
+		return &Task{Op: op, Tensors: make([]Tensor, tensors)}
+	}
+	t := &struct {
+		Task
+		tensors [smallTensors]Tensor
+	}{}
+	t.Op, t.Tensors = op, t.tensors[:tensors:tensors]
+	return &t.Task
 }
 
 // checkAlias is check 7: an output overlaps no other operand, except the very

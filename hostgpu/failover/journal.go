@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/assaynet/assay/hostgpu/device"
@@ -62,6 +63,11 @@ const entryBytes = 700
 func (j *journal) size() int64 { return j.bytes + int64(len(j.entries))*entryBytes }
 
 func (j *journal) add(e entry) {
+	if n := len(j.entries); n == cap(j.entries) {
+		// append alone would grow a long journal by quarters, and copy it four
+		// times as often.
+		j.entries = slices.Grow(j.entries, max(n, compactEntries))
+	}
 	j.entries = append(j.entries, e)
 	j.bytes += int64(len(e.data))
 }
