@@ -60,8 +60,8 @@ type StateSync struct {
 const (
 	// defaultSnapshotBlocks is 100 minutes of blocks on a public network.
 	defaultSnapshotBlocks = 1_000
-	// trustPeriod is how old the trusted header may be: less than the age at which evidence
-	// of its signers' misbehaviour expires, three weeks.
+	// trustPeriod is how old the trusted header may be: less than evidenceAge, at which
+	// evidence of its signers' misbehaviour expires.
 	trustPeriod = 14 * 24 * time.Hour
 )
 

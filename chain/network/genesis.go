@@ -27,6 +27,14 @@ const (
 	BlockBytes = 4 << 20
 	// BlockGas is the gas limit of a block.
 	BlockGas = 200_000_000
+
+	// evidenceAge and evidenceBlocks are how old evidence of double signing may be; both must
+	// have passed. They are 20 epochs of a public network, a day of 14,400 blocks each: less
+	// than the 21 epochs for which chain/power remembers the owner of a retired key, so that
+	// evidence which CometBFT accepts always finds its owner, and more than the two weeks for
+	// which a joining node trusts a header.
+	evidenceAge    = 20 * 24 * time.Hour
+	evidenceBlocks = 20 * 14_400
 )
 
 // Genesis is a genesis file in the making.
@@ -35,16 +43,23 @@ type Genesis struct {
 	Time    time.Time
 	// State holds each module's genesis; Edit changes one.
 	State map[string]json.RawMessage
+	// Consensus are CometBFT's parameters. Never nil.
+	Consensus *cmttypes.ConsensusParams
 
 	codec codec.Codec
 	app   *app.App
 }
 
-// NewGenesis returns the default genesis of every module, with the coin's units and the
-// governance deposit in place.
+// NewGenesis returns the default genesis of every module, with the coin's units, the governance
+// deposit, the limits of a block and the age of evidence in place.
 func NewGenesis(chainID string, at time.Time, application *app.App) (*Genesis, error) {
 	g := &Genesis{ChainID: chainID, Time: at, codec: application.Encoding().Codec, app: application}
 	g.State = application.Basic().DefaultGenesis(g.codec)
+	g.Consensus = cmttypes.DefaultConsensusParams()
+	g.Consensus.Block.MaxBytes = BlockBytes
+	g.Consensus.Block.MaxGas = BlockGas
+	g.Consensus.Evidence.MaxAgeDuration = evidenceAge
+	g.Consensus.Evidence.MaxAgeNumBlocks = evidenceBlocks
 	if err := Edit(g, banktypes.ModuleName, func(s *banktypes.GenesisState) error {
 		s.DenomMetadata = []banktypes.Metadata{{
 			Description: "The coin of Assay",
@@ -147,13 +162,10 @@ func (g *Genesis) Save(path string) error {
 	if err != nil {
 		return fmt.Errorf("network: genesis: %w", err)
 	}
-	consensus := cmttypes.DefaultConsensusParams()
-	consensus.Block.MaxBytes = BlockBytes
-	consensus.Block.MaxGas = BlockGas
 	doc := genutiltypes.NewAppGenesisWithVersion(g.ChainID, state)
 	doc.AppName, doc.AppVersion = params.AppName, app.Version
 	doc.GenesisTime = g.Time
-	doc.Consensus.Params = consensus
+	doc.Consensus.Params = g.Consensus
 	if err := doc.ValidateAndComplete(); err != nil {
 		return fmt.Errorf("network: genesis: %w", err)
 	}

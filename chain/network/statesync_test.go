@@ -14,12 +14,12 @@ import (
 )
 
 // stateSync lets a node join from a snapshot and a trusted header: it never sees the first blocks,
-// and comes to the state of the others.
+// and comes to the state of the others. It stays as tn.joiner.
 func stateSync(ctx context.Context, t *testing.T, tn *testNetwork) {
 	// Commands have run before: the snapshot holds their transactions' effects.
 	tn.wait(ctx, t, max(12, tn.nodes[0].Height()))
 	trusted := tn.nodes[0].Comet().BlockStore().LoadBlockMeta(2)
-	home := filepath.Join(t.TempDir(), "joiner")
+	home := filepath.Join(tn.layout.Dir, "joiner")
 	if _, err := network.LoadKeys(home, tn.nodes[0].App().Encoding().Codec); err != nil {
 		t.Fatal(err)
 	}
@@ -44,15 +44,16 @@ func stateSync(ctx context.Context, t *testing.T, tn *testNetwork) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
-		if err := joiner.Stop(); err != nil {
-			t.Error(err)
-		}
-	}()
-	target := tn.nodes[0].Height() + 5
+	tn.joiner = joiner
+	// The first height that it reaches is its snapshot's, of which it has no block.
+	if err := joiner.WaitHeight(ctx, 10); err != nil {
+		t.Fatal(err)
+	}
+	target := max(joiner.Height(), tn.nodes[0].Height()) + 5
 	if err := joiner.WaitHeight(ctx, target); err != nil {
 		t.Fatal(err)
 	}
+	tn.wait(ctx, t, target)
 	if base := joiner.Comet().BlockStore().Base(); base < 10 {
 		t.Errorf("the joiner holds blocks from %d on: it did not begin with a snapshot", base)
 	}
