@@ -25,6 +25,9 @@ var laneMessages = map[string]bool{
 	"/assay.audit.v1.MsgChallenge":   true,
 	"/assay.audit.v1.MsgOpenKeyed":   true,
 	"/assay.audit.v1.MsgReportKeyed": true,
+	// A miner without coins earns its first ones by these.
+	"/assay.work.v1.MsgCommitReceipts": true,
+	"/assay.work.v1.MsgSettle":         true,
 }
 
 // lanePriority puts the lane before every fee-paying transaction of the mempool.

@@ -11,6 +11,7 @@ import (
 	"github.com/assaynet/assay/chain/params"
 	powertypes "github.com/assaynet/assay/chain/power/types"
 	sprinttypes "github.com/assaynet/assay/chain/sprint/types"
+	worktypes "github.com/assaynet/assay/chain/work/types"
 )
 
 // TestUsage fills blocks at random: neither kind passes its part, and neither takes the other's.
@@ -64,6 +65,8 @@ func TestInLane(t *testing.T) {
 		"free transfer":       {[]sdk.Msg{send}, nil, false},
 		"transfer in tow":     {[]sdk.Msg{verdict, send}, nil, false},
 		"without a message":   {nil, nil, false},
+		"cashing in":          {[]sdk.Msg{&worktypes.MsgCommitReceipts{}, &worktypes.MsgSettle{}}, nil, true},
+		"free channel":        {[]sdk.Msg{&worktypes.MsgOpenChannel{}}, nil, false},
 		"parameters of power": {[]sdk.Msg{&powertypes.MsgUpdateParams{}}, nil, false},
 	} {
 		builder := enc.Tx.NewTxBuilder()
@@ -84,6 +87,7 @@ func TestLaneMessagesExist(t *testing.T) {
 		&powertypes.MsgRegister{}, &sprinttypes.MsgCommitWork{}, &audittypes.MsgVerdict{},
 		&audittypes.MsgReport{}, &audittypes.MsgAnswer{}, &audittypes.MsgDemand{},
 		&audittypes.MsgChallenge{}, &audittypes.MsgOpenKeyed{}, &audittypes.MsgReportKeyed{},
+		&worktypes.MsgCommitReceipts{}, &worktypes.MsgSettle{},
 	} {
 		known[sdk.MsgTypeURL(m)] = true
 	}
