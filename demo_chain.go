@@ -113,7 +113,8 @@ func (d *demo) sprint(ctx context.Context) error {
 		return fmt.Errorf("%d claims by %d miners", len(claims), len(d.net.nodes))
 	}
 	for _, c := range claims {
-		if c.Extensions < 1 {
+		// Who was stopped joins late in the sprint: one commitment may be all it has time for.
+		if c.Extensions < 1 && c.Miner != d.net.nodes[lateNode].member.Operator {
 			return fmt.Errorf("%s never extended its claim", d.who(c.Miner))
 		}
 		d.ok("%s committed root %x… over %d units, extended %d×", d.who(c.Miner), c.Root[:6], c.Count, c.Extensions)
