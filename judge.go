@@ -192,7 +192,13 @@ func (j *judge) run(job audittypes.Job) (commit.Digest, abi.Trap, error) {
 	w := recheck.Work{
 		ModuleHash: job.ModuleHash, Wasm: wasm, Params: job.Params, Seed: job.Seed, Identity: job.Identity,
 		TensorBytes: job.TensorBytes, MemoryPages: job.MemoryPages, GasSetup: job.GasSetup, GasUnit: job.GasUnit,
-	}, job.Index)
+	}
+	var d commit.Digest
+	if job.Key == nil {
+		d, err = j.engine.checker.Unit(j.ctx, w, job.Index)
+	} else {
+		d, err = j.engine.checker.KeyedUnit(j.ctx, w, job.Index, *job.Key)
+	}
 	var trap *recheck.TrapError
 	switch {
 	case err == nil:

@@ -27,7 +27,7 @@ func (p *Player) crossCheck(e sprinttypes.Epoch) error {
 		}
 		r.challenge = p.secret.Prove(sample.CrossInput(chainID, e.Number, uint64(e.Round), commit.Root(q.Round.VerdictsRoot)))
 		msg := &audittypes.MsgChallenge{Validator: p.name, Epoch: e.Number, Round: e.Round, VrfProof: r.challenge[:]}
-		w.send(&Message{Kind: KindChallenge, Sender: p, run: func(ctx context.Context) error {
+		w.send(&Message{Kind: KindChallenge, Sender: p, proof: msg, run: func(ctx context.Context) error {
 			_, err := w.auditMsgs.Challenge(ctx, msg)
 			return err
 		}})

@@ -268,7 +268,7 @@ func (p *Player) vote(e sprinttypes.Epoch) bool {
 	}
 	msg := &audittypes.MsgVerdict{Validator: p.name, Epoch: e.Number, Round: r.number, VrfProof: r.proof[:],
 		Bitmap: b.Bitmap, KeyedRoot: root[:]}
-	p.World.send(&Message{Kind: KindVerdict, Sender: p, run: func(ctx context.Context) error {
+	p.World.send(&Message{Kind: KindVerdict, Sender: p, proof: msg, run: func(ctx context.Context) error {
 		_, err := p.World.auditMsgs.Verdict(ctx, msg)
 		return err
 	}})

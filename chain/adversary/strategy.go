@@ -3,6 +3,8 @@ package adversary
 import (
 	"context"
 
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
 	audittypes "github.com/assaynet/assay/chain/audit/types"
 	"github.com/assaynet/assay/verifier/commit"
 )
@@ -62,7 +64,9 @@ func (k Kind) String() string {
 type Message struct {
 	Kind           Kind
 	Sender, Target *Player
-	run            func(context.Context) error
+	// proof holds the VRF proof that the block verifies in a batch, nil for none.
+	proof sdk.Msg
+	run   func(context.Context) error
 }
 
 // Honest does what the shipped programs do.

@@ -209,6 +209,15 @@ func (w *World) block(e sprinttypes.Epoch) error {
 		return err
 	}
 	taken := proposer.Strategy.Select(proposer, w.pool)
+	var proofs []sdk.Msg
+	for _, m := range taken {
+		if m.proof != nil {
+			proofs = append(proofs, m.proof)
+		}
+	}
+	if err := w.audit.CheckProofs(w.ctx, proofs); err != nil {
+		return err
+	}
 	done := make(map[*Message]bool, len(taken))
 	for _, m := range taken {
 		done[m] = true

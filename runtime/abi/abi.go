@@ -75,7 +75,7 @@ var Calls = []Call{
 	{"seed", []Param{{"ptr", I32}}, 0, 300, 1,
 		"writes the 32-byte job seed: the epoch seed in a sprint, the request's sampling seed in inference"},
 	{"identity", []Param{{"ptr", I32}, {"cap", I32}}, I32, 300, 1,
-		"copy-out of the claimant's address bytes (at most 32); empty in inference"},
+		"copy-out of the claimant's address bytes (at most 32); traps in pow_setup, which serves all claimants; empty in inference"},
 	{"params", []Param{{"ptr", I32}, {"cap", I32}}, I32, 300, 1,
 		"copy-out of the module's parameter bytes as registered on chain"},
 	{"unit_index", []Param{{"i", I32}}, I64, 200, 0,

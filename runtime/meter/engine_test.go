@@ -13,6 +13,7 @@ import (
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/assaynet/assay/runtime/abi"
+	"github.com/assaynet/assay/runtime/internal/frames"
 	"github.com/assaynet/assay/runtime/meter"
 	"github.com/assaynet/assay/runtime/wasmbin"
 )
@@ -85,6 +86,7 @@ func loadOn(t testing.TB, b []byte) (instance, func()) {
 
 func loadWith(t testing.TB, b []byte, cfg wazero.RuntimeConfig) (instance, func()) {
 	t.Helper()
+	frames.Lift()
 	ctx := context.Background()
 	rt := wazero.NewRuntimeWithConfig(ctx, cfg.WithCoreFeatures(api.CoreFeaturesV2))
 	wasi_snapshot_preview1.MustInstantiate(ctx, rt)

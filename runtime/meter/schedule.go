@@ -41,11 +41,32 @@ type Schedule struct {
 	LeafSlots int32
 }
 
+// MemoryTier is what accesses cost more in a memory that may grow beyond
+// Pages pages of 64 KiB: a stranger makes each miss the caches.
+type MemoryTier struct {
+	Pages uint32
+	Load  uint16
+	Store uint16
+	Bulk  uint16 // memory.fill, copy, init
+}
+
+// CodeTier is what instructions cost more in a module with more than Bytes
+// bytes of instructions: a stranger runs each of them cold.
+type CodeTier struct {
+	Bytes    int
+	Each     uint16 // every instruction that has a price
+	Wide     uint16 // constants of 8 bytes
+	Vector   uint16 // constants of 16 bytes
+	Call     uint16
+	Indirect uint16
+	Table    uint16 // br_table
+}
+
 // DefaultStack is the number of stack units to start with. A unit is about 8
 // bytes of an engine's stack: 32 MiB, below the 80 MB of wazero's compiler
 // (internal/engine/wazevo: doubled from 10 KiB until above callStackCeiling, 50
-// MB). With the default FrameBase it admits 65,536 frames at most, below the
-// 131,072 that runtime/internal/frames makes wazero's interpreter allow.
+// MB). With the default FrameBase it admits 43,690 frames at most, below the
+// 50,000 that runtime/internal/frames makes wazero's interpreter allow.
 const DefaultStack int32 = 1 << 22
 
 // MaxGas is the most gas to start with: the counter stays far from wrapping,
@@ -53,8 +74,10 @@ const DefaultStack int32 = 1 << 22
 const MaxGas int64 = 1 << 62
 
 // defaultFrameBase covers what a call takes on an engine's stack beside locals
-// and operands: return address, saved registers, outgoing arguments (512 bytes).
-const defaultFrameBase = 64
+// and operands: return address, saved registers, outgoing arguments (768
+// bytes); and it keeps the interpreter, which takes up to 8 KiB a frame, below
+// the 512 MiB that a Go stack can have.
+const defaultFrameBase = 96
 
 // For returns the prices of a module whose memory may grow to pages pages and
 // whose functions hold code bytes of instructions together: those of s, with

@@ -115,7 +115,7 @@ func TestWASI(t *testing.T) {
 			{"deadlock", abi.TrapUnreachable, 0, ""},
 			{"json", abi.TrapNone, 0, "map[a:[1 2.5 x]] <nil>\n"},
 		} {
-			in, err := m.Start(context.Background(), Job{Gas: 20_000_000_000, Request: []byte(c.request)})
+			in, err := m.Start(context.Background(), Job{Gas: 200_000_000_000, Request: []byte(c.request)})
 			if err != nil {
 				t.Fatalf("%s: %s: %v", e.name, c.request, err)
 			}

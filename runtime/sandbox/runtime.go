@@ -7,7 +7,6 @@ import (
 	goruntime "runtime"
 	"sync"
 
-	_ "github.com/assaynet/assay/runtime/internal/frames" // the logical stack trips first
 	"github.com/assaynet/assay/runtime/meter"
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"

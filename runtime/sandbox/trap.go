@@ -8,6 +8,7 @@ import (
 
 	"github.com/assaynet/assay/hostgpu/device"
 	"github.com/assaynet/assay/runtime/abi"
+	"github.com/assaynet/assay/runtime/internal/frames"
 	"github.com/tetratelabs/wazero"
 )
 
@@ -139,6 +140,7 @@ var collectEngineTraps = sync.OnceValues(func() (*engineTraps, error) {
 		}
 		t.byTrap = append(t.byTrap, engineTrap{base, trap})
 	}
+	frames.Lift() // no guest runs before this
 	return t, nil
 })
 

@@ -90,7 +90,7 @@ func (c *cross) load(ctx context.Context) error {
 		return err
 	}
 	c.work = recheck.Work{ModuleHash: c.e.Module, Wasm: wasm, Params: c.e.Params, Seed: c.e.Seed,
-		TensorBytes: c.e.TensorBytes, GasSetup: c.e.GasSetup, GasUnit: c.e.GasUnit}
+		TensorBytes: c.e.TensorBytes, MemoryPages: c.e.MemoryPages, GasSetup: c.e.GasSetup, GasUnit: c.e.GasUnit}
 	return nil
 }
 

@@ -25,11 +25,11 @@ func Modules() []manifest.Module {
 		},
 		{
 			Name: "llama", Version: "1", ABI: abi.Version, Kind: manifest.KindInference, MemoryPages: 256,
-			TensorBytes: 16 << 20, GasSetup: 1 << 22, GasUnit: 1 << 21, Params: []byte{},
+			TensorBytes: 16 << 20, GasSetup: 1 << 25, GasUnit: 1 << 22, Params: []byte{},
 		},
 		{
 			Name: "transformerpow", Version: "1", ABI: abi.Version, Kind: manifest.KindPow, MemoryPages: 256,
-			TensorBytes: shape.Test.TensorBytes(shape.Test.Pass()), GasSetup: 3 << 19, GasUnit: 9 << 17,
+			TensorBytes: shape.Test.TensorBytes(shape.Test.Pass()), GasSetup: 1 << 25, GasUnit: 6 << 20,
 			Params: shape.Test.Encode(),
 		},
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/assaynet/assay/runtime/abi"
+	"github.com/assaynet/assay/runtime/internal/frames"
 	"github.com/assaynet/assay/runtime/meter"
 	"github.com/assaynet/assay/runtime/sandbox/enginetest"
 )
@@ -45,6 +46,7 @@ func TestDeepGo(t *testing.T) {
 		want uint64
 	}
 	steps := []step{{"nested", 5000, 10_000}, {"nested", 5000, 10_000}, {"decoded", 10_000, 1}, {"decoded", 10_000, 1}, {"list", 20_000, 20_000}, {"list", 20_000, 20_000}}
+	frames.Lift()
 	var first []int64
 	for _, rc := range []wazero.RuntimeConfig{wazero.NewRuntimeConfigCompiler(), wazero.NewRuntimeConfigInterpreter()} {
 		ctx := context.Background()

@@ -196,7 +196,7 @@ func (g *recursor) module() []byte {
 // every engine, by the logical stack and never by an engine's own, and give
 // back what they took.
 func TestRecursion(t *testing.T) {
-	n, first := number(t, "ASSAY_RECURSIVE", 300), number(t, "ASSAY_SEED", 0)
+	n, first := number(t, "ASSAY_RECURSIVE", 100), number(t, "ASSAY_SEED", 0)
 	y := newTally(t)
 	y.set.Every = shares(t)
 	for seed := first; seed < first+n; seed++ {
@@ -211,7 +211,8 @@ func TestRecursion(t *testing.T) {
 				args := arguments(rng, e.Params)
 				args[0] = uint64([]int{0, 3, 1000, 20_000, 1 << 30}[rng.IntN(5)])
 				gas := int64([]int{2_000, 200_000, 1_500_000}[rng.IntN(3)])
-				c.Add(c.Exports[k].Name, gas, meter.DefaultStack, args...)
+				stack := []int32{meter.DefaultStack, 100_000, 5_000}[rng.IntN(3)]
+				c.Add(c.Exports[k].Name, gas, stack, args...)
 			}
 		}
 		r, err := y.set.Run(c)
@@ -220,11 +221,11 @@ func TestRecursion(t *testing.T) {
 			t.Fatal(err)
 		}
 		y.modules++
-		for _, o := range r.Outcomes {
+		for i, o := range r.Outcomes {
 			y.calls++
 			y.traps[o.Trap]++
-			if o.Trap == int(abi.TrapNone) && o.Stack != meter.DefaultStack {
-				t.Fatalf("seed %d: %d units left of %d", seed, o.Stack, meter.DefaultStack)
+			if had := c.Calls[i].Stack; o.Trap == int(abi.TrapNone) && o.Stack != had {
+				t.Fatalf("seed %d: %d units left of %d", seed, o.Stack, had)
 			}
 		}
 		progress(t, y, seed-first)

@@ -14,7 +14,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/assaynet/assay/runtime/abi"
-	_ "github.com/assaynet/assay/runtime/internal/frames" // the logical stack trips first
+	"github.com/assaynet/assay/runtime/internal/frames"
 )
 
 // Wazero runs cases on wazero in this process. It is not safe for concurrent
@@ -27,6 +27,7 @@ type Wazero struct {
 
 // NewWazero makes an engine: the compiler or the interpreter.
 func NewWazero(interpreter bool) (*Wazero, error) {
+	frames.Lift()
 	ctx := context.Background()
 	w := &Wazero{name: "wazero compiler"}
 	cfg := wazero.NewRuntimeConfigCompiler()
