@@ -132,9 +132,7 @@ func TestPositions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil { // so that it does not repair the damage
-				t.Fatal(err)
-			}
+			stop(t, pid) // so that it does not repair the damage
 			h := channelAt(d.backend.proc.shared, 0).h // the first queue's
 			damage(h)
 			if h.status.Load() != 0 {
@@ -151,6 +149,19 @@ func TestPositions(t *testing.T) {
 				t.Errorf("an error of %d bytes", len(err.Error()))
 			}
 		})
+	}
+}
+
+// stop stops a child process and returns once all of its threads stand still:
+// the signal alone leaves those on other processors running for a while.
+func stop(t *testing.T, pid int) {
+	t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	var status syscall.WaitStatus
+	if _, err := syscall.Wait4(pid, &status, syscall.WUNTRACED, nil); err != nil || !status.Stopped() {
+		t.Fatalf("%v, status %#x", err, uint32(status))
 	}
 }
 

@@ -421,10 +421,13 @@ func TestTarget(t *testing.T) {
 func TestFetchStopsWithItsContext(t *testing.T) {
 	w := newWorld(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	w.openErr = func([]uint64) error { cancel(); return nil }
+	fetched := make(chan struct{})
+	// An answer that were sent could win against the cancellation.
+	w.openErr = func([]uint64) error { cancel(); <-fetched; return nil }
 	c := NewClient(ClientConfig{})
 	defer c.Close()
 	res := c.Fetch(ctx, serve(t, NewHandler(HandlerConfig{Source: w})), w.request(0), w.claim, fold)
+	close(fetched)
 	if !errors.Is(res.Err, context.Canceled) || len(res.Missing) != 30 {
 		t.Errorf("%v", res.Err)
 	}
