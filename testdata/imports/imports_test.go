@@ -30,6 +30,7 @@ var bans = []ban{
 	{From: "runtime/abi", To: "*", Why: "leaf: guests compile it for wasip1, hosts for everything else"},
 	{From: "runtime/wasmbin", To: "*", Why: "leaf: a codec knows nothing of what its bytes are for"},
 	{From: "hostgpu/device", To: "*", Why: "leaf: guests compile it for wasip1"},
+	{From: "hostgpu/cudadev/ptx", To: "*", Why: "leaf: the judge of the kernels knows nothing of them or of who launches them"},
 	{From: "modules/manifest", To: "*", Why: "leaf: read by the chain, the tools and the miner alike"},
 	{From: "verifier/commit", To: "*", Why: "leaf: third parties re-check evidence with it alone"},
 
