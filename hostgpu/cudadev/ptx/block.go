@@ -1,0 +1,187 @@
+package ptx
+
+import "math/bits"
+
+// A block is a CTA that runs: its warps take turns on one goroutine.
+type block struct {
+	*launch
+	index  [3]uint32
+	warps  []warp
+	exits  int    // threads that have exited
+	steps  uint64 // instructions of threads since the last count
+	shared []byte
+	valid  []byte // of shared, 1: written; nil without the check
+	bars   [16]barrier
+	mbars  map[uint64]*mbarrier
+	race   *race
+	flows  flows
+}
+
+// sharedPoison fills shared memory before a block starts, since it is undefined.
+const sharedPoison = 0xa5
+
+// newBlock makes what the blocks of a launch that run one after another on a
+// goroutine need.
+func newBlock(l *launch) *block {
+	b := &block{launch: l, shared: make([]byte, l.sharedEnd), mbars: map[uint64]*mbarrier{}}
+	if l.checks.Uninitialised {
+		b.valid = make([]byte, l.sharedEnd)
+	}
+	if l.checks.Race {
+		b.race = newRace(l)
+	}
+	n := (l.threads + 31) / 32
+	b.warps = make([]warp, n)
+	rows := make([]row, n*l.prog.rows)
+	preds := make([]uint32, n*l.prog.preds)
+	for i := range b.warps {
+		w := &b.warps[i]
+		w.block, w.id = b, i
+		w.rows = rows[i*l.prog.rows : (i+1)*l.prog.rows]
+		w.preds = preds[i*l.prog.preds : (i+1)*l.prog.preds]
+		w.local = make([]byte, 32*l.prog.local)
+		w.exist = ^uint32(0)
+		if rest := l.threads - 32*i; rest < 32 {
+			w.exist = 1<<rest - 1
+		}
+		w.poison()
+	}
+	return b
+}
+
+// registerPoison is what registers hold before they are written: a value that
+// fits the narrowest.
+const registerPoison = 0xdead
+
+// poison sets all rows to what they hold before a block runs.
+func (w *warp) poison() {
+	for i := range w.rows {
+		for l := range w.rows[i] {
+			w.rows[i][l] = registerPoison
+		}
+	}
+	for i := range w.preds {
+		w.preds[i] = 0xaaaaaaaa
+	}
+	for i, c := range w.prog.consts {
+		for l := range w.rows[c.row] {
+			w.rows[c.row][l] = w.consts[i]
+		}
+	}
+}
+
+// start makes the block ready to run as the one at index.
+func (b *block) start(index [3]uint32) {
+	b.index, b.exits = index, 0
+	for i := range b.shared {
+		b.shared[i] = sharedPoison
+	}
+	clear(b.valid)
+	clear(b.mbars)
+	b.bars = [16]barrier{}
+	b.flows.reset(b)
+	if b.race != nil {
+		b.race.reset()
+	}
+	for i := range b.warps {
+		w := &b.warps[i]
+		if b.checks.Uninitialised {
+			w.poison()
+		}
+		w.live, w.parked, w.barred, w.carry, w.pc = w.exist, 0, 0, 0, [32]int32{}
+		w.async = asyncState{}
+		w.again, w.last = false, nil
+		for _, s := range w.prog.special {
+			get := sregs[s.name].get
+			for l := range w.rows[s.row] {
+				w.rows[s.row][l] = uint64(get(w, l))
+			}
+		}
+	}
+}
+
+// run executes the block to its end. It panics with a *Fault.
+func (b *block) run(index [3]uint32) {
+	b.start(index)
+	for {
+		ran, live := false, false
+		for i := range b.warps {
+			w := &b.warps[i]
+			if w.live == 0 {
+				continue
+			}
+			if w.run() {
+				ran = true
+			}
+			live = live || w.live != 0
+			b.count(w)
+		}
+		if !live {
+			return
+		}
+		if !ran {
+			b.stuck()
+		}
+	}
+}
+
+// count takes the steps off the launch's budget.
+func (b *block) count(w *warp) {
+	spent := b.spent.Add(b.steps)
+	b.steps = 0
+	if spent > b.budget {
+		w.fault(ErrSteps, max(first(w.exist&w.live), 0)&31, "", 0, "after %d instructions of threads", spent)
+	}
+	if b.stop.Load() {
+		panic(stopped{})
+	}
+}
+
+// stopped ends a block because the launch ends.
+type stopped struct{}
+
+// stuck is called when no warp can go on: threads wait for others that never
+// come.
+func (b *block) stuck() {
+	for i := range b.warps {
+		w := &b.warps[i]
+		for _, wait := range []struct {
+			lanes uint32
+			what  string
+		}{{w.parked, "wait for others of the warp"}, {w.barred, "wait at a barrier"}} {
+			if wait.lanes == 0 {
+				continue
+			}
+			l := first(wait.lanes)
+			w.cur = w.pc[l]
+			if wait.lanes == w.barred {
+				w.cur-- // the counter is behind the barrier already
+			}
+			w.fault(ErrSync, l, "", 0, "lanes %#x %s for ever; %d threads have exited, the others %s", wait.lanes, wait.what, b.exits, b.whereabouts())
+		}
+	}
+}
+
+// whereabouts names the lines at which threads wait.
+func (b *block) whereabouts() string {
+	lines := map[int32]int{}
+	for i := range b.warps {
+		w := &b.warps[i]
+		for m := w.live; m != 0; m &= m - 1 {
+			pc := w.pc[first(m)]
+			if w.barred>>first(m)&1 != 0 {
+				pc--
+			}
+			lines[w.prog.code[pc].line]++
+		}
+	}
+	return "wait at lines " + countList(lines)
+}
+
+// exited is called when the lanes m have exited.
+func (w *warp) exited(m uint32) {
+	w.exits += bits.OnesCount32(m)
+	for i := range w.bars {
+		w.bars[i].check(w, i)
+	}
+}
