@@ -198,7 +198,7 @@ func (n *localnet) startWork(ctx context.Context, i int) error {
 	}
 	cfg := participantConfig{
 		Home: ln.member.Home, GRPC: ln.member.Addresses.GRPC, Listen: ln.member.Addresses.Serve,
-		Keys: keys, Engine: n.engine, Models: n.models, Commits: 2,
+		Keys: keys, Engine: n.engine, Models: n.models,
 	}
 	if n.spec.Price != nil {
 		cfg.Price = n.spec.Price(i)

@@ -37,6 +37,7 @@ type minerConfig struct {
 	Rate         int   // units a second; 0 is as many as the device can
 	Price        int64 // ngnk a prompt byte and a token; 0 is free
 	Output       string
+	Metrics      string // address of Prometheus metrics; empty: none
 }
 
 // dialTimeout is how long the node may take to say which chain it follows.
@@ -55,7 +56,8 @@ func minerCommand() *cobra.Command {
 			"Others reach the miner at --endpoint; what it serves there is --listen.",
 		Example: "  assay miner --grpc 127.0.0.1:9090 --endpoint http://203.0.113.7:26680 --listen 0.0.0.0:26680\n" +
 			"  assay miner --home /tmp/m1 --grpc 127.0.0.1:26602          beside a devnet\n" +
-			"  assay miner --validator --device cpudev --process --output json",
+			"  assay miner --validator --device cpudev --process --output json\n" +
+			"  assay miner --metrics 127.0.0.1:26690         for Prometheus, at /metrics",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := untilInterrupt(cmd.Context())
@@ -77,6 +79,7 @@ func minerCommand() *cobra.Command {
 	f.Int64Var(&cfg.Price, "price", 0, "ngnk for each prompt byte and each token, paid by channel; 0 is free")
 	f.IntVar(&cfg.Rate, "rate", 0, "most units a second; 0 is as many as the device can")
 	f.StringVar(&cfg.Output, "output", "text", "text, or json: one object an event")
+	f.StringVar(&cfg.Metrics, "metrics", "", "address to serve Prometheus metrics at; keep it from strangers")
 	deviceFlags(cmd, &cfg.Device, &cfg.Process)
 	return cmd
 }
@@ -111,6 +114,9 @@ func (cfg *minerConfig) check() error {
 		}
 		cfg.Endpoint = "http://" + cfg.Listen
 	}
+	if _, _, err := net.SplitHostPort(cfg.Metrics); cfg.Metrics != "" && err != nil {
+		return fmt.Errorf("--metrics is host:port: %w", err)
+	}
 	if err := powertypes.CheckEndpoint(cfg.Endpoint); err != nil {
 		return fmt.Errorf("--endpoint: %w", err)
 	}
@@ -132,13 +138,15 @@ func runMiner(ctx context.Context, cfg minerConfig) (err error) {
 		return err
 	}
 	p.own = keys.Operator.String()
+	m := newMetrics()
+	p.also = m.told
 	if err := register(ctx, cfg, keys, p); err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
 		return err
 	}
-	e, err := newEngineOn(cacheDir(), func() (device.Device, error) { return openDevice(cfg.Device, cfg.Process) })
+	e, err := newEngineOn(cacheDir(), func() (device.Device, error) { return openDevice(cfg.Device, cfg.Process, m.failed) })
 	if err != nil {
 		return err
 	}
@@ -152,7 +160,8 @@ func runMiner(ctx context.Context, cfg minerConfig) (err error) {
 	}
 	part := participantConfig{
 		Home: cfg.Home, GRPC: cfg.GRPC, Listen: cfg.Listen, Keys: keys, Engine: e, Models: models,
-		Mining: p.mining(""), Audit: p.auditing(""), Price: cfg.Price,
+		Mining: func(e miner.Event) { m.mining(e); p.mining("")(e) }, Audit: p.auditing(""),
+		Answers: func(a gateway.Answer) { m.answered(a); p.answered(a) }, Price: cfg.Price,
 	}
 	if cfg.Rate > 0 {
 		part.Worker = paced{miner.SandboxWorker{Runtime: e.rt, Device: e.native}, cfg.Rate}
@@ -164,8 +173,25 @@ func runMiner(ctx context.Context, cfg minerConfig) (err error) {
 		}
 		return err
 	}
+	if cfg.Metrics != "" {
+		m.audits(running.auditor.Stats)
+		m.gpus(e.native)
+		if err := running.serve(cfg.Metrics, m.handler()); err != nil {
+			return errors.Join(err, running.Close())
+		}
+	}
 	p.tell(event{Event: evReady, Peer: p.own, Detail: fmt.Sprintf("mining on %s, serving http://%s; Ctrl-C stops", e.native.Name(), cfg.Listen)})
-	p.follow(ctx, running.link)
+	// Who runs this in a supervisor wants it to end, not to idle, once a part of it has.
+	following, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		select {
+		case <-running.failed:
+			stop()
+		case <-following.Done():
+		}
+	}()
+	p.follow(following, running.link)
 	con.Live("")
 	if err = running.Close(); err == nil {
 		p.tell(event{Event: evStopped})

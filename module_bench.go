@@ -103,8 +103,13 @@ func deviceFlags(cmd *cobra.Command, name *string, process *bool) {
 }
 
 // openDevice opens the first that works of a list of devices.
-func openDevice(name string, process bool) (device.Device, error) {
-	cfg := devices.Config{Notify: func(e failover.Event) { fmt.Fprintln(os.Stderr, e) }}
+func openDevice(name string, process bool, also ...func(failover.Event)) (device.Device, error) {
+	cfg := devices.Config{Notify: func(e failover.Event) {
+		fmt.Fprintln(os.Stderr, e)
+		for _, tell := range also {
+			tell(e)
+		}
+	}}
 	if process {
 		cfg.Process = &devices.Process{Args: []string{"device", "serve"}, Stderr: os.Stderr}
 	}

@@ -34,6 +34,7 @@ type participantConfig struct {
 	Worker  miner.Worker // nil: the sandbox on the native device
 	Mining  func(miner.Event)
 	Audit   func(auditor.Event)
+	Answers func(gateway.Answer)
 	Commits int // commitments a sprint; 0: the miner's default
 
 	// Price in ngnk of a prompt byte and of a token; 0 serves for free.
@@ -49,12 +50,13 @@ type participant struct {
 	auditor *auditor.Auditor
 	till    *till.Till // nil: free
 	gateway *gateway.Server
-	http    *http.Server
+	servers []*http.Server
 
-	stop context.CancelFunc
-	wg   sync.WaitGroup
-	mu   sync.Mutex
-	errs []error
+	stop   context.CancelFunc
+	wg     sync.WaitGroup
+	failed chan struct{} // closed when a part of it ended by itself; Close says why
+	mu     sync.Mutex
+	errs   []error
 }
 
 // namedKey takes a private key out of a keyring: services sign without asking.
@@ -80,7 +82,7 @@ func startParticipant(ctx context.Context, cfg participantConfig) (_ *participan
 	if err != nil {
 		return nil, err
 	}
-	p := &participant{cfg: cfg, link: &link{c: c, acct: c.Account(key)}}
+	p := &participant{cfg: cfg, link: &link{c: c, acct: c.Account(key)}, failed: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.Close())
@@ -111,7 +113,7 @@ func startParticipant(ctx context.Context, cfg participantConfig) (_ *participan
 	}
 	view := newNodeView(p.link, cfg.Engine.native.Name())
 	serving := gateway.Config{
-		Engine: cfg.Models, Signer: accountSigner{p.link.acct}, Network: view, Openings: p.miner.Handler(),
+		Engine: cfg.Models, Signer: accountSigner{p.link.acct}, Network: view, Openings: p.miner.Handler(), Answered: cfg.Answers,
 	}
 	if cfg.Price != 0 {
 		if p.till, err = newTill(ctx, p.link, cfg.Home, cfg.Price); err != nil {
@@ -128,14 +130,11 @@ func startParticipant(ctx context.Context, cfg participantConfig) (_ *participan
 
 // run starts everything in the background.
 func (p *participant) run(view *nodeView) error {
-	l, err := net.Listen("tcp", p.cfg.Listen)
-	if err != nil {
+	if err := p.serve(p.cfg.Listen, p.gateway); err != nil {
 		return fmt.Errorf("serve openings and inference: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	p.stop = cancel
-	p.http = &http.Server{Handler: p.gateway, ReadHeaderTimeout: 10 * time.Second}
-	p.background(func() error { return p.http.Serve(l) }, http.ErrServerClosed)
 	p.background(func() error { return p.miner.Run(ctx) }, context.Canceled)
 	p.background(func() error { return p.auditor.Run(ctx) }, context.Canceled)
 	p.background(func() error { return view.follow(ctx) }, context.Canceled)
@@ -145,14 +144,28 @@ func (p *participant) run(view *nodeView) error {
 	return nil
 }
 
+// serve answers HTTP at addr until Close.
+func (p *participant) serve(addr string, h http.Handler) error {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	p.servers = append(p.servers, s)
+	p.background(func() error { return s.Serve(l) }, http.ErrServerClosed)
+	return nil
+}
+
 func (p *participant) background(f func() error, normal error) {
 	p.wg.Add(1)
 	go func() {
 		defer p.wg.Done()
 		if err := f(); err != nil && !errors.Is(err, normal) {
 			p.mu.Lock()
-			p.errs = append(p.errs, err)
-			p.mu.Unlock()
+			defer p.mu.Unlock()
+			if p.errs = append(p.errs, err); len(p.errs) == 1 {
+				close(p.failed)
+			}
 		}
 	}()
 }
@@ -162,22 +175,22 @@ func (p *participant) Close() error {
 	if p.stop != nil {
 		p.stop()
 	}
+	var errs []error
 	if p.gateway != nil {
-		p.errs = append(p.errs, p.gateway.Close())
+		errs = append(errs, p.gateway.Close())
 	}
-	if p.http != nil {
+	for _, s := range p.servers {
 		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
-		if p.http.Shutdown(ctx) != nil {
-			p.http.Close()
+		if s.Shutdown(ctx) != nil {
+			s.Close()
 		}
 		cancel()
 	}
 	p.wg.Wait()
 	if p.miner != nil {
-		p.errs = append(p.errs, p.miner.Close())
+		errs = append(errs, p.miner.Close())
 	}
-	p.errs = append(p.errs, p.link.c.Close())
-	return errors.Join(p.errs...)
+	return errors.Join(append(append(p.errs, errs...), p.link.c.Close())...)
 }
 
 // accountSigner signs receipts with the miner's account key.

@@ -6,12 +6,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"sync"
 	"time"
 
 	"cosmossdk.io/math"
 
 	sprinttypes "github.com/assaynet/assay/chain/sprint/types"
+	"github.com/assaynet/assay/runtime/gateway"
 	"github.com/assaynet/assay/runtime/miner"
 	"github.com/assaynet/assay/verifier/auditor"
 )
@@ -33,6 +35,8 @@ type event struct {
 	Amount string    `json:"amount,omitempty"` // GNK
 	Detail string    `json:"detail,omitempty"`
 	Error  string    `json:"error,omitempty"`
+
+	reward float64 // GNK, for metrics only
 }
 
 // Names of events.
@@ -64,6 +68,7 @@ type progress struct {
 	enc  *json.Encoder   // nil: lines for a person
 	hide map[string]bool // events that are not told
 	own  string          // address of the own miner; empty for a whole network
+	also func(event)     // is told too, of what is hidden as well; nil: nobody
 
 	mu     sync.Mutex
 	units  map[string]uint64 // of the running epoch, by node
@@ -86,6 +91,9 @@ func newProgress(con *console, output string, w io.Writer) (*progress, error) {
 // tell reports an event.
 func (p *progress) tell(e event) {
 	e.Time = time.Now().UTC().Truncate(time.Millisecond)
+	if p.also != nil {
+		p.also(e)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if e.Event == evError {
@@ -201,6 +209,13 @@ func (p *progress) auditing(node string) func(auditor.Event) {
 	}
 }
 
+// answered tells of requests that this host could not carry out.
+func (p *progress) answered(a gateway.Answer) {
+	if a.Err != nil {
+		p.tell(event{Event: evError, Error: "answer a client: " + a.Err.Error()})
+	}
+}
+
 // bech32Text is an address for people.
 func bech32Text(addr []byte) string {
 	s, err := bech32Of(addr)
@@ -278,6 +293,7 @@ func (p *progress) settlement(ctx context.Context, l *link, told uint64) uint64 
 		for _, line := range r.Lines {
 			if line.Miner == p.own {
 				e.Units, e.Amount = line.Units, gnk(line.Amount)
+				e.reward, _ = strconv.ParseFloat(e.Amount, 64)
 				e.Detail = fmt.Sprintf("%s GNK for %d units (%s), %s", e.Amount, line.Units, percent(line.Share), outcomeName(line.Status))
 			}
 		}

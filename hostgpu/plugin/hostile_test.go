@@ -132,7 +132,7 @@ func TestPositions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			stop(t, pid) // so that it does not repair the damage
+			stop(t, pid)                               // so that it does not repair the damage
 			h := channelAt(d.backend.proc.shared, 0).h // the first queue's
 			damage(h)
 			if h.status.Load() != 0 {

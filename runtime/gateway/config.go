@@ -101,6 +101,16 @@ type Config struct {
 	Till     Till         // nil: free
 	Openings http.Handler // nil: none served
 	Limits   Limits
+	// Answered is told of each request whose turn came. It is called
+	// concurrently and must not block. Nil: nobody is told.
+	Answered func(Answer)
+}
+
+// Answer is how a request went that was carried out.
+type Answer struct {
+	Result
+	Took time.Duration // at work, without the wait for a place
+	Err  error         // of the host; the Result is then incomplete
 }
 
 // Limits of what strangers can make a gateway do. Zero values take the default.

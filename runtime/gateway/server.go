@@ -160,6 +160,7 @@ func (s *Server) perform(ctx context.Context, hash [32]byte, req commit.Request,
 		r.finish(Result{}, Refuse(CodeBusy, "the miner is shutting down"))
 		return
 	}
+	began := time.Now()
 	digest := commit.NewOutput(hash)
 	var n uint32
 	res, err := s.cfg.Engine.Run(ctx, req, func(token uint32, text []byte) bool {
@@ -178,6 +179,9 @@ func (s *Server) perform(ctx context.Context, hash [32]byte, req commit.Request,
 	}
 	res.Output = digest.Sum()
 	r.finish(res, err)
+	if s.cfg.Answered != nil {
+		s.cfg.Answered(Answer{Result: res, Took: time.Since(began), Err: err})
+	}
 }
 
 // receipt of a finished run for one channel; 0: nobody pays. It is made once:

@@ -70,7 +70,7 @@ func (m *Miner) claimed(ctx context.Context, e Epoch) uint64 {
 func (e Epoch) lastSend() int64 { return e.CommitEnd - 2 }
 
 // commitPoints are the heights at which the claim is committed before it is
-// for the last time. The last one of them is the block before: should the very
+// for the last time. From three commitments on, the last one of them is the block before: should the very
 // last commitment miss the deadline, it costs a block's work.
 func (m *Miner) commitPoints(e Epoch) []int64 {
 	n := int64(min(uint64(m.cfg.Commits), uint64(e.MaxExtensions)+1))
@@ -79,7 +79,10 @@ func (m *Miner) commitPoints(e Epoch) []int64 {
 	for i := int64(1); i < n-1; i++ {
 		points = append(points, e.Start+i*(last-e.Start)/(n-1))
 	}
-	if n > 1 {
+	switch {
+	case n == 2: // one alone is early: a sprint is not staked on its last block
+		points = append(points, (e.Start+last)/2)
+	case n > 2:
 		points = append(points, last)
 	}
 	return points
@@ -184,6 +187,7 @@ type committer struct {
 	m    *Miner
 	s    *epochState
 	wake chan uint64 // counts to commit; holds only the newest
+	told uint64      // count of the claim that was last observed
 }
 
 // propose asks for a commitment of count units, in place of an older proposal.
@@ -210,7 +214,10 @@ func (c *committer) bring(ctx context.Context, count uint64) {
 	for ctx.Err() == nil && m.height.Load()+1 < e.CommitEnd {
 		claim, err := c.once(ctx, count)
 		if err == nil {
-			m.observe(Event{Kind: EventCommitted, Epoch: e.Number, Units: claim.Count, Root: claim.Root})
+			if claim.Count != c.told {
+				c.told = claim.Count
+				m.observe(Event{Kind: EventCommitted, Epoch: e.Number, Units: claim.Count, Root: claim.Root})
+			}
 			return
 		}
 		m.fail(ctx, e.Number, err)
