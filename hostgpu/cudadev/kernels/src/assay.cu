@@ -1,0 +1,8 @@
+// All kernels, one translation unit an architecture.
+#include "attention.cuh"
+#include "blake3.cuh"
+#include "chacha.cuh"
+#include "elementwise.cuh"
+#include "gemm.cuh"
+#include "norm.cuh"
+#include "sample.cuh"
