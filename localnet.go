@@ -11,14 +11,11 @@ import (
 	"cosmossdk.io/math"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
-	govtypes "github.com/cosmos/cosmos-sdk/x/gov/types"
-	govv1 "github.com/cosmos/cosmos-sdk/x/gov/types/v1"
 
 	"github.com/assaynet/assay/chain/app"
 	"github.com/assaynet/assay/chain/network"
 	"github.com/assaynet/assay/chain/params"
 	powertypes "github.com/assaynet/assay/chain/power/types"
-	registrytypes "github.com/assaynet/assay/chain/registry/types"
 	sprinttypes "github.com/assaynet/assay/chain/sprint/types"
 	"github.com/assaynet/assay/modules/catalog"
 	"github.com/assaynet/assay/modules/manifest"
@@ -117,27 +114,8 @@ func gnkCoins(n int64) sdk.Coins {
 // genesis puts the shipped proof of work in force and the parameters of a
 // short network.
 func (s localSpec) genesis(g *network.Genesis) error {
-	entry, err := catalog.Get(catalog.TransformerPow)
-	if err != nil {
-		return err
-	}
-	packed, err := manifest.Compress(entry.Wasm)
-	if err != nil {
-		return err
-	}
-	m := entry.Manifest
 	return errors.Join(
-		network.Edit(g, registrytypes.ModuleName, func(r *registrytypes.GenesisState) error {
-			r.Blobs = append(r.Blobs, registrytypes.GenesisBlob{
-				Kind: client.KindModule, Hash: m.Hash[:], Size_: uint64(m.Size), Packed: packed,
-				Deposit: sdk.NewInt64Coin(params.BaseDenom, 0),
-			})
-			r.Active = append(r.Active, registrytypes.Activation{
-				Slot: "pow", ModuleHash: m.Hash[:], Params: m.Params, TensorBytes: m.TensorBytes,
-				MemoryPages: m.MemoryPages, GasSetup: m.GasSetup, GasUnit: m.GasUnit,
-			})
-			return nil
-		}),
+		shippedProof(g, nil),
 		network.Edit(g, sprinttypes.ModuleName, func(st *sprinttypes.GenesisState) error {
 			st.Params = s.Sprint
 			return nil
@@ -148,11 +126,7 @@ func (s localSpec) genesis(g *network.Genesis) error {
 			p.Params.Lane.StampBits = 12
 			return nil
 		}),
-		network.Edit(g, govtypes.ModuleName, func(st *govv1.GenesisState) error {
-			expedited := s.Voting / 2
-			st.Params.VotingPeriod, st.Params.ExpeditedVotingPeriod = &s.Voting, &expedited
-			return nil
-		}),
+		votingPeriod(g, s.Voting),
 	)
 }
 

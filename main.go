@@ -42,7 +42,7 @@ func run(ctx context.Context) error {
 		PersistentPreRun: func(cmd *cobra.Command, _ []string) { cmd.SilenceUsage = true },
 	}
 	root.AddCommand(demoCommand(), devnetCommand(), minerCommand(), askCommand(), moduleCommand(), verifyCommand(), devicecmd.New())
-	if err := cli.Add(root, cli.Config{Deps: nodeDeps}); err != nil {
+	if err := cli.Add(root, cli.Config{Deps: nodeDeps, Presets: presets}); err != nil {
 		return err
 	}
 	return root.ExecuteContext(ctx)

@@ -33,6 +33,16 @@ type Config struct {
 	// Deps makes the parts that execute modules for a node that is started; see
 	// network.Options.
 	Deps func(home string, code app.Code) (app.Deps, error)
+	// Presets are what a new chain can begin with, the first one if nothing is said.
+	Presets []Preset
+}
+
+// Preset is what the genesis of a new chain holds beside its first validator: the proof of
+// work in force and the parameters that suit its epochs.
+type Preset struct {
+	Name string
+	Doc  string // half a line
+	Edit func(*network.Genesis) error
 }
 
 // Add hangs the chain's commands below root. It builds an application over memory to know the

@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -32,6 +34,7 @@ func homeFlag(cmd *cobra.Command, cfg Config) *string {
 func initCommand(cfg Config) *cobra.Command {
 	var (
 		chainID, genesis string
+		preset           string
 		peers            []string
 		blockTime        time.Duration
 		private          bool
@@ -44,7 +47,7 @@ func initCommand(cfg Config) *cobra.Command {
 		Short: "Make a node's keys and configuration, and with no --genesis a chain of its own",
 		Long: "Make a node's keys and configuration in its home folder.\n\n" +
 			"With --genesis the node joins the chain of that file. Without it a new chain is made\n" +
-			"whose only validator is this node.\n\n" +
+			"whose only validator is this node; --preset says with which epochs and proof of work:\n" + presetDocs(cfg.Presets) + "\n" +
 			"A node that joins an old chain may begin with a snapshot of the state instead of block 1: give a\n" +
 			"header that you trust, and nodes that show the headers since.",
 		Example: "  assay init alice --chain-id mine-1\n" +
@@ -57,6 +60,7 @@ func initCommand(cfg Config) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&chainID, flags.FlagChainID, "", "name of the new chain (without --genesis)")
 	f.StringVar(&genesis, "genesis", "", "genesis file of the chain to join")
+	f.StringVar(&preset, "preset", cfg.Presets[0].Name, "what a new chain begins with")
 	f.StringSliceVar(&peers, "peers", nil, "persistent peers, id@host:port")
 	f.DurationVar(&blockTime, "block-time", 0, "pause after a block; 0 for the public network's")
 	f.BoolVar(&private, "private", false, "allow unroutable addresses and several nodes on a host")
@@ -92,7 +96,7 @@ func initCommand(cfg Config) *cobra.Command {
 			if chainID == "" {
 				return fmt.Errorf("a new chain needs --%s; to join one give its --genesis", flags.FlagChainID)
 			}
-			err = newChain(chainID, keys, scratch, target)
+			err = newChain(chainID, keys, scratch, target, cfg.Presets, preset)
 		}
 		if err != nil {
 			return err
@@ -110,7 +114,20 @@ func initCommand(cfg Config) *cobra.Command {
 	return cmd
 }
 
-func newChain(chainID string, keys *network.Keys, scratch *app.App, target string) error {
+// presetDocs is a line for each preset.
+func presetDocs(presets []Preset) string {
+	var b strings.Builder
+	for _, p := range presets {
+		fmt.Fprintf(&b, "  %-12s %s\n", p.Name, p.Doc)
+	}
+	return b.String()
+}
+
+func newChain(chainID string, keys *network.Keys, scratch *app.App, target string, presets []Preset, preset string) error {
+	at := slices.IndexFunc(presets, func(p Preset) bool { return p.Name == preset })
+	if at < 0 {
+		return fmt.Errorf("no preset %q; there are\n%s", preset, presetDocs(presets))
+	}
 	g, err := network.NewGenesis(chainID, time.Now().UTC().Truncate(time.Millisecond), scratch)
 	if err != nil {
 		return err
@@ -119,6 +136,9 @@ func newChain(chainID string, keys *network.Keys, scratch *app.App, target strin
 		return err
 	}
 	if err := g.AddMiner(keys, "", 1); err != nil {
+		return err
+	}
+	if err := presets[at].Edit(g); err != nil {
 		return err
 	}
 	return g.Save(target)
