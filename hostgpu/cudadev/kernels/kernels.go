@@ -79,7 +79,7 @@ func Plan(dst []Launch, t *device.Task, addr func(device.Tensor) uint64, scratch
 		c.gemm(matmul{dst: t.Tensors[0], a: t.Tensors[1], w: t.Tensors[2]})
 	case device.OpLinear:
 		x := t.Tensors
-		c.gemm(matmul{dst: x[0], a: x[1], arow: x[2], w: x[3], wchan: x[4], bias: x[5], residual: x[6], eout: t.Imms[0], linear: true})
+		c.gemm(matmul{dst: x[0], a: x[1], arow: x[2], w: x[3], wchan: x[4], bias: x[5], residual: x[6], eout: t.Imms[0]})
 	case device.OpRescale:
 		c.rescale()
 	case device.OpQuant:
@@ -117,10 +117,8 @@ func Plan(dst []Launch, t *device.Task, addr func(device.Tensor) uint64, scratch
 func Scratch(t *device.Task, p Props) int64 {
 	c := planner{Task: t, props: p}
 	switch t.Op {
-	case device.OpGemm:
-		return c.gemmScratch(false)
-	case device.OpLinear:
-		return c.gemmScratch(true)
+	case device.OpGemm, device.OpLinear:
+		return c.gemmScratch()
 	case device.OpAttention:
 		return c.attentionScratch()
 	case device.OpSample:

@@ -3,6 +3,7 @@
 #include "blake3.cuh"
 #include "chacha.cuh"
 #include "elementwise.cuh"
-#include "gemm.cuh"
+#include "gemm_mma.cuh"
+#include "gemv.cuh"
 #include "norm.cuh"
 #include "sample.cuh"

@@ -42,6 +42,8 @@ DEVICE u32 warp() { return tid() >> 5; }
 
 // barrier waits for the whole block; shared memory written before is seen after.
 DEVICE void barrier() { __nvvm_bar_sync(0); }
+// warp_barrier waits for the warp.
+DEVICE void warp_barrier() { __nvvm_bar_warp_sync(-1); }
 // fence orders this thread's global writes before its later ones.
 DEVICE void fence() { __nvvm_membar_gl(); }
 

@@ -67,3 +67,13 @@ DEVICE root nroot(u64 x) {
 	i32 u = (62 - (i32)bitlen64(x)) >> 1;
 	return root{isqrt(u >= 0 ? x << (2 * u) : x >> 2), u};
 }
+
+// mul_shr is SHR(x·c, s) of a signed x and c < 2^31. For s from 33 to 62 the
+// rounding constant 2^(s-1) and the result concern the product's high word
+// alone, which is within ±2^30: no 64-bit shift and no saturation.
+DEVICE i32 mul_shr(i32 x, u32 c, i32 s) {
+	u32 by = (u32)s - 33;
+	if (by < 30)
+		return (__nvvm_mulhi_i(x, (i32)c) + (1 << by)) >> (by + 1);
+	return shr_sat((i64)x * c, s);
+}
