@@ -160,6 +160,12 @@ func (q *queue) Read(m device.Mem, off int64, p []byte) error {
 
 func (q *queue) Run(t *device.Task) error { return q.eng.run(t) }
 
+// TransientTasks implements device.TransientQueue: a task has run when Run
+// returns.
+func (q *queue) TransientTasks() {}
+
+var _ device.TransientQueue = (*queue)(nil)
+
 // bytesOf is the memory of a tensor; nil if absent or empty.
 func bytesOf(t device.Tensor) []byte {
 	if t.Mem == nil {

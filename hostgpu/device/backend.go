@@ -33,12 +33,21 @@ type Queue interface {
 	Write(m Mem, off int64, p []byte) error
 	// Read waits for what is queued and copies bytes out.
 	Read(m Mem, off int64, p []byte) error
-	// Run queues a checked task. The task and its slices may be kept.
+	// Run queues a checked task. The task and its slices may be kept, unless
+	// the queue is a TransientQueue.
 	Run(t *Task) error
 	// Sync waits for what is queued.
 	Sync() error
 	// Close waits and releases the queue; its memory was freed before.
 	Close() error
+}
+
+// TransientQueue is a Queue that has done with a task, though maybe not with
+// its work, when Run returns: its caller uses the same memory for the next one.
+// Run may change the Mem of the task's tensors.
+type TransientQueue interface {
+	Queue
+	TransientTasks()
 }
 
 // Task is a call that passed every check. Its outputs are not all empty.

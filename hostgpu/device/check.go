@@ -8,6 +8,9 @@ import (
 // MaxTensors is the largest number of tensor operands in the table.
 const MaxTensors = 8
 
+// maxImms is above the largest number of immediates in the table.
+const maxImms = 8
+
 // Dims are the values of a call's shape symbols, one for each letter A to Z;
 // -1 for a symbol that the op does not have.
 type Dims [26]int
@@ -97,8 +100,8 @@ func compileTable() []compiledOp {
 			}
 			c.tensors = append(c.tensors, t)
 		}
-		if len(c.tensors) > MaxTensors {
-			panic("device: too many tensors in " + spec.Name)
+		if len(c.tensors) > MaxTensors || len(c.imms) > maxImms {
+			panic("device: too many operands in " + spec.Name)
 		}
 		c.compilePrice()
 		out[i] = c

@@ -31,14 +31,14 @@ func (s *space) Run(c Call) error {
 		}
 		bound[i], ops[i], present[i] = t, operandShape{t.dtype, t.shape}, true
 	}
-	task := newTask(c.Op, n)
+	task := s.newTask(c.Op, n)
 	if err := op.check(&task.Dims, ops[:n], present[:n], c.Imms); err != nil {
 		return err
 	}
 	if err := op.checkAlias(bound[:n]); err != nil {
 		return err
 	}
-	task.Imms = append([]int64(nil), c.Imms...)
+	task.Imms = append(task.Imms, c.Imms...)
 	empty := true
 	for i, t := range bound[:n] {
 		if t == nil {
@@ -56,20 +56,25 @@ func (s *space) Run(c Call) error {
 	return s.fail(s.queue.Run(task))
 }
 
-// smallTensors is how many operands most ops have.
-const smallTensors = 4
+// taskSpace is a task with room for its slices.
+type taskSpace struct {
+	Task
+	tensors [MaxTensors]Tensor
+	imms    [maxImms]int64
+}
 
-// newTask makes a task with room for its tensors, for most ops in one
-// allocation.
-func newTask(op Op, tensors int) *Task {
-	if tensors > smallTensors {
-		return &Task{Op: op, Tensors: make([]Tensor, tensors)}
+// newTask makes a task with room for its tensors: the space's own, whose
+// content the queue has done with, or a new one.
+func (s *space) newTask(op Op, tensors int) *Task {
+	t := s.task
+	if t == nil {
+		t = &taskSpace{}
+		if s.transient {
+			s.task = t
+		}
 	}
-	t := &struct {
-		Task
-		tensors [smallTensors]Tensor
-	}{}
-	t.Op, t.Tensors = op, t.tensors[:tensors:tensors]
+	clear(t.tensors[:tensors])
+	t.Op, t.Tensors, t.Imms = op, t.tensors[:tensors:tensors], t.imms[:0]
 	return &t.Task
 }
 

@@ -39,7 +39,8 @@ func (d *dev) NewSpace(limit int64) (Space, error) {
 		d.backend.Release(limit)
 		return nil, d.internal(err)
 	}
-	s := &space{dev: d, queue: q, limit: limit, table: map[Handle]*tensor{}}
+	_, transient := q.(TransientQueue)
+	s := &space{dev: d, queue: q, transient: transient, limit: limit, table: map[Handle]*tensor{}}
 	s.alive.Store(1)
 	d.spaces[s] = struct{}{}
 	return s, nil
@@ -99,14 +100,18 @@ type live struct{ handles, charged int64 }
 func (t *tensor) size() int64 { return t.shape.Elems() * int64(t.dtype.Size()) }
 
 type space struct {
-	mu     sync.Mutex // Share reads the table of a space that others use
-	dev    *dev
-	queue  Queue
-	limit  int64
-	used   int64
-	table  map[Handle]*tensor
-	last   Handle
-	closed bool
+	mu    sync.Mutex // Share reads the table of a space that others use
+	dev   *dev
+	queue Queue
+	// transient says that the queue is a TransientQueue; task is then what
+	// every call is made into.
+	transient bool
+	task      *taskSpace
+	limit     int64
+	used      int64
+	table     map[Handle]*tensor
+	last      Handle
+	closed    bool
 	// alive counts the allocations on this space's reservation, and the space
 	// itself while it is open: shares may outlive it.
 	alive  atomic.Int64

@@ -27,7 +27,7 @@ type Config struct {
 	// Candidates in order of preference, at least one.
 	Candidates []Candidate
 	// JournalBytes bounds the host memory of the journal: what spaces have
-	// written, copies of tensors, some 700 bytes for each op that something
+	// written, copies of tensors, some 150 bytes for each op that something
 	// live depends on. 0 is 8 GiB; what is not used costs nothing.
 	JournalBytes int64
 	// CheckpointGas is how much work (device.Task.Gas, a quarter of a nanosecond of the
@@ -80,7 +80,7 @@ func New(cfg Config) (*Backend, error) {
 		cfg.Notify = func(Event) {}
 	}
 	b := &Backend{cfg: cfg, queues: map[*queue]struct{}{}}
-	b.j.next = compactEntries
+	b.j.next, b.j.limit = compactEntries, cfg.JournalBytes
 	var errs []error
 	for i := range cfg.Candidates {
 		inner, err := b.open(i)

@@ -3,91 +3,96 @@ package failover
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/assaynet/assay/hostgpu/device"
 )
 
-// queue is the queue of one space, whatever device runs it at the moment.
+// queue is the queue of one space, whatever device runs it at the moment. Tasks
+// are copied to the journal, so none is kept but by an inner queue.
 type queue struct {
-	b     *Backend
-	inner device.Queue // of the current life; nil if there is none
-
-	// scratch carries a task to an inner queue that does not keep it.
-	transient bool
-	scratch   device.Task
-	tensors   [device.MaxTensors]device.Tensor
+	b         *Backend
+	inner     device.Queue // of the current life; nil if there is none
+	transient bool         // inner is a device.TransientQueue
 
 	// Guarded by journal.mu.
-	volatile bool  // not in the journal any more
+	id       uint32 // in the journal, 0 for none
+	volatile bool   // not in the journal any more
+	closed   bool
+	used     bool  // scratch of compact
 	weight   int64 // scratch of overflow
 
 	lost error // guarded by Backend.mu: why the space has no content any more
 }
 
-// transient is a queue that has done with a task, though not its work, when Run
-// returns.
-type transient interface{ TransientTasks() }
+var _ device.TransientQueue = (*queue)(nil)
+
+// TransientTasks implements device.TransientQueue.
+func (q *queue) TransientTasks() {}
 
 func (q *queue) attach(inner device.Queue) {
 	q.inner = inner
-	_, q.transient = inner.(transient)
+	_, q.transient = inner.(device.TransientQueue)
 }
 
-// do records an operation and issues it. If the device fails, the operation is
-// among those that the recovery repeats, so that it must not be issued again;
-// again is true for what only waits, which is not recorded.
-func (q *queue) do(e *entry, again bool, issue func(inner device.Queue) error) error {
+// usable is why the space or the device can do no more; b.mu is held.
+func (q *queue) usable() error {
+	switch {
+	case q.lost != nil:
+		return q.lost
+	case q.b.inner == nil:
+		return q.b.unusable()
+	}
+	return nil
+}
+
+// do issues an operation that record, if there is one, put into the journal. If
+// the device fails, the operation is among those that the recovery repeats, so
+// that it must not be issued again; what only waits is not recorded and is
+// issued again.
+func (q *queue) do(record func() (due bool), issue func(inner device.Queue) error) error {
 	b := q.b
 	for {
 		b.mu.RLock()
 		life := b.life
-		var err error
-		switch {
-		case q.lost != nil:
-			err = q.lost
-		case b.inner == nil:
-			err = b.unusable()
-		case b.lossy && e != nil && e.kind == entryRun && hollow(e.task):
-			// The tensor came from a space that was lost; so is this one now.
-			q.lose(errHollow)
-			err = q.lost
-		}
+		err := q.usable()
 		if err != nil {
 			b.mu.RUnlock()
 			return err
 		}
-		due := false
-		if e != nil {
-			due = b.record(e)
-		}
+		due := record != nil && record()
 		err = issue(q.inner)
 		b.mu.RUnlock()
-		switch {
-		case errors.Is(err, device.ErrDeviceMemory):
-			// Another device or life would not have more for this space alone.
-			return err
-		case err != nil:
-			if err := b.recover(life, err); err != nil {
-				return err
-			}
-			if again {
-				continue
-			}
-			b.mu.RLock()
-			err = q.lost
-			b.mu.RUnlock()
+		if repeat, err := q.settle(life, err, due); !repeat || record != nil {
 			return err
 		}
-		if due {
-			return b.maintain()
-		}
-		return nil
 	}
+}
+
+// settle answers what the device said in the given life. repeat says that the
+// device failed and is restored.
+func (q *queue) settle(life uint64, err error, due bool) (repeat bool, _ error) {
+	b := q.b
+	switch {
+	case err == nil && due:
+		return false, b.maintain()
+	case err == nil:
+		return false, nil
+	case errors.Is(err, device.ErrDeviceMemory):
+		// Another device or life would not have more for this space alone.
+		return false, err
+	}
+	if err := b.recover(life, err); err != nil {
+		return false, err
+	}
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return q.lost == nil, q.lost
 }
 
 func (q *queue) Alloc(n int64) (device.Mem, error) {
 	m := &mem{bytes: n, home: q}
-	err := q.do(&entry{kind: entryAlloc, q: q, m: m}, false, func(inner device.Queue) (err error) {
+	err := q.do(func() bool { return q.b.j.alloc(m) }, func(inner device.Queue) (err error) {
 		m.inner, err = inner.Alloc(n)
 		return err
 	})
@@ -104,7 +109,7 @@ func (q *queue) Free(x device.Mem) {
 	b := q.b
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	b.record(&entry{kind: entryFree, q: q, m: m})
+	b.j.release(m)
 	if q.inner != nil && m.inner != nil {
 		q.inner.Free(m.inner)
 	}
@@ -113,49 +118,66 @@ func (q *queue) Free(x device.Mem) {
 
 func (q *queue) Write(x device.Mem, off int64, p []byte) error {
 	m := x.(*mem)
-	return q.do(&entry{kind: entryWrite, q: q, m: m, off: off, data: p}, false, func(inner device.Queue) error {
-		return inner.Write(m.inner, off, p)
-	})
+	return q.do(func() bool { return q.b.j.write(q, m, off, p) },
+		func(inner device.Queue) error { return inner.Write(m.inner, off, p) })
 }
 
 func (q *queue) Run(t *device.Task) error {
-	return q.do(&entry{kind: entryRun, q: q, task: t}, false, func(inner device.Queue) error {
-		return inner.Run(q.resolved(t))
-	})
-}
-
-// hollow says whether a task reads memory that was lost with its device.
-func hollow(t *device.Task) bool {
-	found := false
-	operands(t, func(_ *device.Tensor, m *mem, _ bool) { found = found || m.lost != nil })
-	return found
-}
-
-// resolved is a task with the memory of the current life.
-func (q *queue) resolved(t *device.Task) *device.Task {
-	x := &q.scratch
-	tensors := q.tensors[:len(t.Tensors)]
-	if !q.transient {
-		x, tensors = new(device.Task), make([]device.Tensor, len(t.Tensors))
+	b := q.b
+	b.mu.RLock()
+	life := b.life
+	err := q.usable()
+	if err == nil && b.lossy && hollow(t) {
+		// The tensor came from a space that was lost; so is this one now.
+		q.lose(errHollow)
+		err = q.lost
 	}
-	*x = *t
-	copy(tensors, t.Tensors)
-	for i := range tensors {
-		if m, ok := tensors[i].Mem.(*mem); ok {
-			tensors[i].Mem = m.inner
+	if err != nil {
+		b.mu.RUnlock()
+		return err
+	}
+	due := b.j.run(q, t)
+	err = q.inner.Run(q.resolved(t))
+	b.mu.RUnlock()
+	if err != nil || due {
+		_, err = q.settle(life, err, due)
+	}
+	return err
+}
+
+// hollow says whether a task uses memory that was lost with its device.
+func hollow(t *device.Task) bool {
+	for i := range t.Tensors {
+		if m, ok := t.Tensors[i].Mem.(*mem); ok && m.lost != nil {
+			return true
 		}
 	}
-	x.Tensors = tensors
-	return x
+	return false
+}
+
+// resolved is a task with the memory of the current life: itself, unless the
+// inner queue may keep it.
+func (q *queue) resolved(t *device.Task) *device.Task {
+	if !q.transient {
+		kept := *t
+		kept.Tensors, kept.Imms = slices.Clone(t.Tensors), slices.Clone(t.Imms)
+		t = &kept
+	}
+	for i := range t.Tensors {
+		if m, ok := t.Tensors[i].Mem.(*mem); ok {
+			t.Tensors[i].Mem = m.inner
+		}
+	}
+	return t
 }
 
 func (q *queue) Read(x device.Mem, off int64, p []byte) error {
 	m := x.(*mem)
-	return q.do(nil, true, func(inner device.Queue) error { return inner.Read(m.inner, off, p) })
+	return q.do(nil, func(inner device.Queue) error { return inner.Read(m.inner, off, p) })
 }
 
 func (q *queue) Sync() error {
-	return q.do(nil, true, func(inner device.Queue) error { return inner.Sync() })
+	return q.do(nil, func(inner device.Queue) error { return inner.Sync() })
 }
 
 // Close gives up what was queued and not waited for: nobody will see it.
@@ -170,6 +192,9 @@ func (q *queue) Close() error {
 	b.state.Lock()
 	delete(b.queues, q)
 	b.state.Unlock()
+	b.j.mu.Lock()
+	q.closed = true
+	b.j.mu.Unlock()
 	b.mu.RUnlock()
 	if err == nil || errors.Is(err, device.ErrDeviceMemory) {
 		return err

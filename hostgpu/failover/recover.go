@@ -128,27 +128,30 @@ func (b *Backend) replay(rq device.Queue, cause error) (n int, err error) {
 		e := &j.entries[i]
 		switch e.kind {
 		case entryAlloc:
-			e.m.inner, err = rq.Alloc(e.m.bytes)
-			if e.m.volatile && e.m.lost == nil {
-				e.m.lost, b.lossy = fmt.Errorf("%w: %w", ErrLost, cause), true
+			m := j.mems.all[e.m]
+			m.inner, err = rq.Alloc(m.bytes)
+			if m.volatile && m.lost == nil {
+				m.lost, b.lossy = fmt.Errorf("%w: %w", ErrLost, cause), true
 			}
 		case entryFree:
-			rq.Free(e.m.inner)
-			e.m.inner = nil
+			m := j.mems.all[e.m]
+			rq.Free(m.inner)
+			m.inner = nil
 		case entryWrite:
-			err = rq.Write(e.m.inner, e.off, e.data)
+			off, p := j.data(e)
+			err = rq.Write(j.mems.all[e.m].inner, off, p)
 			n++
 		case entryRun:
-			if hollow(e.task) {
-				e.q.lose(cause)
-				operands(e.task, func(_ *device.Tensor, m *mem, out bool) {
-					if out {
-						m.volatile, m.lost = true, e.q.lost
-					}
-				})
+			t := j.task(e, &j.buffer)
+			if hollow(t) {
+				q := j.queues.all[e.q]
+				q.lose(cause)
+				j.writesTo(e, func(m *mem) { m.volatile, m.lost = true, q.lost })
 				continue
 			}
-			err = rq.Run(r.resolved(e.task))
+			if err = t.Bind(); err == nil {
+				err = rq.Run(r.resolved(t))
+			}
 			n++
 		}
 		if err != nil {
@@ -168,7 +171,7 @@ func (b *Backend) exhaust(cause error) {
 		}
 	}
 	b.j.mu.Lock()
-	b.j.entries, b.j.bytes, b.j.gas = nil, 0, 0
+	b.j.clear()
 	b.j.mu.Unlock()
 	b.life++
 	b.cfg.Notify(Event{Kind: Exhausted, From: b.cfg.Candidates[b.at].Name, Err: cause})

@@ -60,7 +60,16 @@ func (m memory) within(off, n int64) error {
 type executor struct {
 	mems   *memories
 	queue  device.Queue
+	task   *task // what every task is decoded into; nil if queue may keep it
 	failed error
+}
+
+func newExecutor(mems *memories, q device.Queue) executor {
+	e := executor{mems: mems, queue: q}
+	if _, ok := q.(device.TransientQueue); ok {
+		e.task = &task{}
+	}
+	return e
 }
 
 // apply runs one record; sink receives what a read returns.

@@ -23,9 +23,10 @@ type queue struct {
 	closed  bool
 }
 
-var _ device.Queue = (*queue)(nil)
+var _ device.TransientQueue = (*queue)(nil)
 
-// TransientTasks says that a task is encoded when Run returns, and not kept.
+// TransientTasks implements device.TransientQueue: a task is encoded when Run
+// returns.
 func (q *queue) TransientTasks() {}
 
 // put sends one record.

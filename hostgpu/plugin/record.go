@@ -7,8 +7,8 @@ import (
 	"github.com/assaynet/assay/hostgpu/device"
 )
 
-// recordVersion is the version of everything in this file.
-const recordVersion = 1
+// recordVersion is the version of everything in this file and of ringHeader.
+const recordVersion = 2
 
 // A record is one operation of a queue: a header (size of the record in bytes,
 // header included, u32; kind u32), its fields, zeros up to a multiple of eight
@@ -144,8 +144,9 @@ func malformed(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrProtocol, fmt.Sprintf(format, args...))
 }
 
-// decode reads the first record of b and returns how many bytes it takes.
-func decode(b []byte) (record, int, error) {
+// decode reads the first record of b and returns how many bytes it takes. A
+// task is decoded into t, if there is one.
+func decode(b []byte, t *task) (record, int, error) {
 	if len(b) < headerSize {
 		return record{}, 0, malformed("%d bytes of header", len(b))
 	}
@@ -189,11 +190,33 @@ func decode(b []byte) (record, int, error) {
 	case recSync:
 		err = fixed(0)
 	case recRun:
-		r.task, err = decodeRun(body, &r.mems)
+		if t == nil {
+			t = &task{}
+		}
+		r.task, err = t.decode(body, &r.mems)
 	default:
 		err = malformed("kind %d", r.kind)
 	}
 	return r, padded, err
+}
+
+// counts are how many operands an op has.
+type counts struct{ tensors, imms int }
+
+var operandCounts = func() []counts {
+	out := make([]counts, len(device.Ops)+1)
+	for i := range device.Ops {
+		s := &device.Ops[i]
+		out[s.Op] = counts{len(s.Tensors()), len(s.Imms())}
+	}
+	return out
+}()
+
+func operands(op device.Op) (c counts, ok bool) {
+	if op.Spec() == nil {
+		return c, false
+	}
+	return operandCounts[op], true
 }
 
 // task is a device.Task with room for its slices, in one allocation.
@@ -203,18 +226,16 @@ type task struct {
 	imms    [maxImms]int64
 }
 
-func decodeRun(b []byte, mems *[device.MaxTensors]uint64) (*device.Task, error) {
+func (t *task) decode(b []byte, mems *[device.MaxTensors]uint64) (*device.Task, error) {
 	if len(b) < runFixed {
 		return nil, malformed("run with %d bytes", len(b))
 	}
-	t := &task{}
 	t.Op = device.Op(le.Uint16(b))
 	tensors, imms := int(b[2]), int(b[3])
 	if tensors > device.MaxTensors || imms > maxImms || len(b) != runFixed+8*imms+tensorSize*tensors {
 		return nil, malformed("run with %d tensors, %d immediates, %d bytes", tensors, imms, len(b))
 	}
-	spec := t.Op.Spec()
-	if spec == nil || len(spec.Tensors()) != tensors || len(spec.Imms()) != imms {
+	if c, ok := operands(t.Op); !ok || c.tensors != tensors || c.imms != imms {
 		return nil, malformed("op %d with %d tensors, %d immediates", t.Op, tensors, imms)
 	}
 	for i := range t.Dims {

@@ -50,22 +50,29 @@ func TestRecords(t *testing.T) {
 		{kind: recSync},
 		{kind: recFree, id: 7},
 	}
-	b := sampleRecords()
-	for i, w := range want {
-		if len(b)%8 != 0 {
-			t.Fatalf("record %d is not aligned", i)
-		}
-		got, n, err := decode(b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !reflect.DeepEqual(got, w) {
-			t.Errorf("record %d: %+v, want %+v", i, got, w)
-		}
-		b = b[n:]
+	used := &task{}
+	other := appendRun(nil, &device.Task{Op: device.OpAttention, Imms: []int64{1, 1 << 30, 3, 4}, Tensors: make([]device.Tensor, 7)}, nil)
+	if _, _, err := decode(other, used); err != nil {
+		t.Fatal(err)
 	}
-	if len(b) != 0 {
-		t.Errorf("%d bytes left", len(b))
+	for name, into := range map[string]*task{"new": nil, "used": used} {
+		b := sampleRecords()
+		for i, w := range want {
+			if len(b)%8 != 0 {
+				t.Fatalf("record %d is not aligned", i)
+			}
+			got, n, err := decode(b, into)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(got, w) {
+				t.Errorf("record %d into a %s task: %+v, want %+v", i, name, got, w)
+			}
+			b = b[n:]
+		}
+		if len(b) != 0 {
+			t.Errorf("%d bytes left", len(b))
+		}
 	}
 }
 
@@ -96,9 +103,9 @@ func FuzzRecords(f *testing.F) {
 	f.Add(appendWrite(appendAlloc(nil, 1, 8), 1, 1, make([]byte, 8)))
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 1, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		e := executor{mems: &memories{all: map[uint64]memory{}}, queue: &checkedQueue{t: t}}
+		e := newExecutor(&memories{all: map[uint64]memory{}}, &checkedQueue{t: t})
 		for len(b) > 0 {
-			r, n, err := decode(b)
+			r, n, err := decode(b, e.task)
 			if err != nil {
 				if !errors.Is(err, ErrProtocol) {
 					t.Fatalf("untyped error %v", err)
@@ -124,6 +131,8 @@ func FuzzRecords(f *testing.F) {
 
 // checkedQueue holds bytes and fails the test on any access outside them.
 type checkedQueue struct{ t *testing.T }
+
+func (q *checkedQueue) TransientTasks() {}
 
 func (q *checkedQueue) Alloc(n int64) (device.Mem, error) { return make([]byte, n), nil }
 func (q *checkedQueue) Free(device.Mem)                   {}

@@ -23,22 +23,30 @@ const (
 	spins = 1000
 )
 
-// ringHeader is the first page of a channel. Each side writes its own cache
-// lines. A side that is about to sleep sets its flag and looks once more; the
-// other, having published, looks at the flag, so that no wake-up is lost.
+// ringHeader is the first page of a channel. What a side writes for every
+// record lies apart from what the other looks at for every record and that
+// rarely changes, two cache lines apart because processors fetch them in pairs.
+// A side that is about to sleep sets its flag and looks once more; the other,
+// having published, looks at the flag, so that no wake-up is lost.
 type ringHeader struct {
-	tail       atomic.Uint64 // host: bytes published
-	hostWaits  atomic.Uint32 // host: sleeps on progress
-	doorbell   atomic.Uint32 // host: counted up to wake the device
-	target     atomic.Uint64 // host: the head that it sleeps for, written before hostWaits
-	_          [40]byte
+	tail atomic.Uint64 // host: bytes published
+	_    [120]byte
+
+	hostWaits atomic.Uint32 // host: sleeps on progress
+	doorbell  atomic.Uint32 // host: counted up to wake the device
+	target    atomic.Uint64 // host: the head that it sleeps for, written before hostWaits
+	_         [112]byte
+
 	head       atomic.Uint64 // device: bytes consumed
-	devWaits   atomic.Uint32 // device: sleeps on doorbell
-	progress   atomic.Uint32 // device: counted up to wake the host
 	status     atomic.Uint32 // device: pb.Failure_Kind of the first failure, 0 none
 	messageLen uint32        // device: written before status
-	_          [40]byte
-	message    [2048]byte
+	_          [112]byte
+
+	devWaits atomic.Uint32 // device: sleeps on doorbell
+	progress atomic.Uint32 // device: counted up to wake the host
+	_        [120]byte
+
+	message [2048]byte
 }
 
 // channel is one side's view.

@@ -57,7 +57,7 @@ func (r *ringServer) drain(tail uint64) {
 		if le.Uint32(r.ring[pos:]) == skipMark {
 			r.head += ringBytes - pos
 		} else {
-			rec, n, err := decode(r.ring[pos:limit])
+			rec, n, err := decode(r.ring[pos:limit], r.exec.task)
 			if err != nil {
 				// Nothing after this can be understood.
 				if r.exec.failed == nil {

@@ -166,7 +166,7 @@ func (s *server) OpenQueue(_ context.Context, r *pb.OpenQueueRequest) (*pb.OpenQ
 	if err != nil {
 		return &pb.OpenQueueResponse{Failure: failure(err)}, nil
 	}
-	sq := &serverQueue{exec: executor{mems: &s.mems, queue: q}}
+	sq := &serverQueue{exec: newExecutor(&s.mems, q)}
 	if r.Channel != 0 {
 		if sq.ring, err = s.openRing(r.Channel, &sq.exec); err != nil {
 			_ = q.Close()
@@ -207,7 +207,7 @@ func (s *server) Exec(_ context.Context, r *pb.ExecRequest) (*pb.ExecResponse, e
 		return read(data[at:])
 	}
 	for b := r.Records; len(b) > 0; {
-		rec, n, err := decode(b)
+		rec, n, err := decode(b, q.exec.task)
 		if err != nil {
 			if q.exec.failed == nil {
 				q.exec.failed = err

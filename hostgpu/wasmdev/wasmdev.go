@@ -229,6 +229,10 @@ func (q *queue) Run(t *device.Task) error {
 	return q.b.inst.run(t)
 }
 
+// TransientTasks implements device.TransientQueue: a task has run when Run
+// returns.
+func (q *queue) TransientTasks() {}
+
 // Sync has nothing to wait for.
 func (q *queue) Sync() error { return nil }
 

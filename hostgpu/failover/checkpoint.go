@@ -1,62 +1,28 @@
 package failover
 
 import (
-	"bytes"
 	"errors"
 	"time"
 
 	"github.com/assaynet/assay/hostgpu/device"
 )
 
-// compactEntries is the least number of entries that is worth a compaction.
-const compactEntries = 4096
-
 // checkpointShare is the least time between two checkpoints, in durations of
 // the last one: they take at most one per cent.
 const checkpointShare = 100
-
-// record adds an operation to the journal and says whether that needs
-// attention. b.mu is held for reading.
-func (b *Backend) record(e *entry) (due bool) {
-	j := &b.j
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	switch e.kind {
-	case entryFree:
-		e.m.freed = true
-	case entryWrite, entryRun:
-		if e.q.volatile {
-			e.taint()
-			return false
-		}
-	}
-	kept := *e
-	kept.data = bytes.Clone(e.data)
-	j.add(kept)
-	return len(j.entries) >= j.next || j.size() > b.cfg.JournalBytes
-}
-
-// taint marks what an entry that is not kept writes.
-func (e *entry) taint() {
-	if e.kind == entryWrite {
-		e.m.volatile = true
-	} else if e.kind == entryRun {
-		operands(e.task, func(_ *device.Tensor, m *mem, out bool) { m.volatile = m.volatile || out })
-	}
-}
 
 // maintain keeps the journal small. Other spaces go on meanwhile, but for a
 // checkpoint.
 func (b *Backend) maintain() error {
 	j := &b.j
 	j.mu.Lock()
-	if len(j.entries) < j.next && j.size() <= b.cfg.JournalBytes {
+	if !j.due() {
 		j.mu.Unlock()
 		return nil // another space's goroutine came first
 	}
 	j.compact()
 	// Well below the limit, so that the next time is not soon.
-	over := j.size() > b.cfg.JournalBytes/4*3
+	over := j.size() > j.limit/4*3
 	wanted := j.gas > b.cfg.CheckpointGas || over
 	j.mu.Unlock()
 	if !wanted {
@@ -110,45 +76,40 @@ func (b *Backend) snapshot() error {
 	var mems []*mem
 	var copied, written int64
 	for i := range j.entries {
-		switch e := &j.entries[i]; {
-		case e.kind == entryAlloc && !e.m.freed && !e.m.recipe && !e.m.volatile:
-			mems = append(mems, e.m)
-			copied += e.m.bytes
-		case e.kind == entryWrite && e.m.recipe:
-			written += int64(len(e.data))
+		switch e := &j.entries[i]; e.kind {
+		case entryAlloc:
+			if m := j.mems.all[e.m]; !m.freed && !m.recipe && !m.volatile {
+				mems = append(mems, m)
+				copied += m.bytes
+			}
+		case entryWrite:
+			if j.mems.all[e.m].recipe {
+				_, p := j.data(e)
+				written += int64(len(p))
+			}
 		}
 	}
-	if len(mems) == 0 || copied+written > b.cfg.JournalBytes/2 {
+	if len(mems) == 0 || copied+written > j.limit/2 {
 		return nil
 	}
 	copies, err := b.copies(mems)
 	if err != nil {
 		return err
 	}
-	kept := j.entries[:0]
-	for _, e := range j.entries {
-		switch e.kind {
-		case entryWrite:
-			if !e.m.recipe {
-				continue
-			}
-		case entryRun:
-			recipe := false
-			operands(e.task, func(_ *device.Tensor, m *mem, out bool) { recipe = recipe || out && m.recipe })
-			if !recipe {
-				continue
-			}
-		}
-		kept = append(kept, e)
+	j.filter(func(e *entry) bool {
+		recipe := false
+		j.writesTo(e, func(m *mem) { recipe = recipe || m.recipe })
+		return recipe
+	})
+	for i, m := range mems {
+		j.addWrite(m.home, m, 0, copies[i])
 	}
-	clear(j.entries[len(kept):])
-	j.entries = append(kept, copies...)
 	j.compact()
 	return nil
 }
 
-// copies reads allocations into entries that write them.
-func (b *Backend) copies(mems []*mem) ([]entry, error) {
+// copies reads allocations.
+func (b *Backend) copies(mems []*mem) ([][]byte, error) {
 	for q := range b.queues { // of other goroutines, which are kept out by b.mu
 		if q.lost != nil {
 			continue
@@ -161,13 +122,13 @@ func (b *Backend) copies(mems []*mem) ([]entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out []entry
+	var out [][]byte
 	for _, m := range mems {
 		data := make([]byte, m.bytes)
 		if err = rq.Read(m.inner, 0, data); err != nil {
 			break
 		}
-		out = append(out, entry{kind: entryWrite, q: m.home, m: m, data: data})
+		out = append(out, data)
 	}
 	return out, errors.Join(err, rq.Close())
 }
@@ -178,37 +139,42 @@ func (b *Backend) overflow() {
 	j := &b.j
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for j.size() > b.cfg.JournalBytes/4*3 {
+	for j.size() > j.limit/4*3 {
 		var largest *queue
-		for i := range j.entries {
-			if q := j.entries[i].q; q != nil {
+		for _, q := range j.queues.all {
+			if q != nil {
 				q.weight = 0
 			}
 		}
 		for i := range j.entries {
 			e := &j.entries[i]
-			if e.kind != entryWrite && e.kind != entryRun || e.q.volatile {
+			if e.kind != entryWrite && e.kind != entryRun {
 				continue
 			}
-			e.q.weight += int64(len(e.data)) + entryBytes
-			if largest == nil || e.q.weight > largest.weight {
-				largest = e.q
+			q := j.queues.all[e.q]
+			if q.volatile {
+				continue
+			}
+			q.weight += entryBytes + 8*int64(e.words())
+			if e.kind == entryWrite {
+				_, p := j.data(e)
+				q.weight += writeBytes + int64(len(p))
+			}
+			if largest == nil || q.weight > largest.weight {
+				largest = q
 			}
 		}
 		if largest == nil {
 			return // only allocations are left, which Space bounds
 		}
 		largest.volatile = true
-		kept := j.entries[:0]
-		for _, e := range j.entries {
-			if e.q == largest && (e.kind == entryWrite || e.kind == entryRun) {
-				e.taint()
-				continue
+		j.filter(func(e *entry) bool {
+			if j.queues.all[e.q] != largest {
+				return true
 			}
-			kept = append(kept, e)
-		}
-		clear(j.entries[len(kept):])
-		j.entries = kept
+			j.writesTo(e, func(m *mem) { m.volatile = true })
+			return false
+		})
 		j.compact()
 		b.cfg.Notify(Event{Kind: Overflowed, From: b.cfg.Candidates[b.at].Name})
 	}
