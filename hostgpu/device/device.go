@@ -40,7 +40,8 @@ type Space interface {
 	// Stat returns type and shape of a live handle.
 	Stat(h Handle) (DType, Shape, error)
 	// Share makes a read-only handle for a tensor of another Space of the
-	// same device, which must outlive this one. It costs no memory here.
+	// same device, which should outlive this one. It costs no memory here: the
+	// other space pays until the last handle of any space is freed.
 	Share(from Space, h Handle) (Handle, error)
 	// Sync waits for everything queued.
 	Sync() error

@@ -76,10 +76,10 @@ func (d *dev) internal(err error) error {
 
 // buffer is one allocation, shared by handles of one or more spaces.
 type buffer struct {
-	mem   Mem
-	owner *space // whose reservation it lives on
-	bytes int64
-	refs  atomic.Int64
+	mem     Mem
+	owner   *space // whose reservation it lives on
+	charged int64  // of the owner's limit, until the last reference goes
+	refs    atomic.Int64
 }
 
 // tensor is what a handle names.
@@ -89,13 +89,8 @@ type tensor struct {
 	dtype    DType
 	shape    Shape
 	readOnly bool
-	foreign  bool  // the buffer belongs to another space
-	live     *live // the allocation's handles in this space
+	foreign  bool // the buffer belongs to another space
 }
-
-// live counts the handles of this space on one allocation, so that its bytes
-// are given back when the last of them goes.
-type live struct{ handles, charged int64 }
 
 func (t *tensor) size() int64 { return t.shape.Elems() * int64(t.dtype.Size()) }
 
@@ -108,7 +103,7 @@ type space struct {
 	transient bool
 	task      *taskSpace
 	limit     int64
-	used      int64
+	used      atomic.Int64 // users of a share give back what they held last
 	table     map[Handle]*tensor
 	last      Handle
 	closed    bool
@@ -149,7 +144,6 @@ func (s *space) add(t *tensor) (Handle, error) {
 	s.last++
 	s.table[s.last] = t
 	t.buf.refs.Add(1)
-	t.live.handles++
 	return s.last, nil
 }
 
@@ -173,13 +167,13 @@ func (s *space) Alloc(dt DType, sh Shape) (Handle, error) {
 		return 0, err
 	}
 	charge := Bytes(dt, sh)
-	if charge > s.limit-s.used {
-		return 0, fmt.Errorf("%w: %d bytes used of %d, %d more asked", ErrMemory, s.used, s.limit, charge)
+	if used := s.used.Load(); charge > s.limit-used {
+		return 0, fmt.Errorf("%w: %d bytes used of %d, %d more asked", ErrMemory, used, s.limit, charge)
 	}
 	if len(s.table) >= MaxHandles {
 		return 0, fmt.Errorf("%w: more than %d handles", ErrMemory, MaxHandles)
 	}
-	buf := &buffer{owner: s, bytes: sh.Elems() * int64(dt.Size())}
+	buf := &buffer{owner: s, charged: charge}
 	if charge > 0 {
 		mem, err := s.queue.Alloc(charge)
 		if err != nil {
@@ -187,14 +181,14 @@ func (s *space) Alloc(dt DType, sh Shape) (Handle, error) {
 		}
 		buf.mem = mem
 	}
-	h, err := s.add(&tensor{buf: buf, dtype: dt, shape: sh, live: &live{charged: charge}})
+	h, err := s.add(&tensor{buf: buf, dtype: dt, shape: sh})
 	if err != nil {
 		if buf.mem != nil {
 			s.queue.Free(buf.mem)
 		}
 		return 0, err
 	}
-	s.used += charge
+	s.used.Add(charge)
 	s.alive.Add(1)
 	return h, nil
 }
@@ -254,7 +248,7 @@ func (s *space) Share(from Space, h Handle) (Handle, error) {
 	if err := s.ready(); err != nil {
 		return 0, err
 	}
-	v.readOnly, v.foreign, v.live = true, true, &live{}
+	v.readOnly, v.foreign = true, true
 	return s.add(&v)
 }
 
@@ -264,6 +258,7 @@ func (s *space) drop(b *buffer, foreign bool) {
 		return
 	}
 	defer b.owner.settle()
+	defer b.owner.used.Add(-b.charged)
 	if b.mem == nil {
 		return
 	}
@@ -290,9 +285,6 @@ func (s *space) Free(h Handle) error {
 
 func (s *space) remove(h Handle, t *tensor) {
 	delete(s.table, h)
-	if t.live.handles--; t.live.handles == 0 {
-		s.used -= t.live.charged
-	}
 	s.drop(t.buf, t.foreign)
 }
 
