@@ -1,5 +1,5 @@
 // All kernels, one translation unit an architecture.
-#include "attention.cuh"
+#include "attention_mma.cuh"
 #include "blake3.cuh"
 #include "chacha.cuh"
 #include "elementwise.cuh"

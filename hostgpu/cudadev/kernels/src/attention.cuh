@@ -12,16 +12,23 @@ struct attention_args {
 	const scale *ks;
 	const i8 *v;
 	const scale *vs;
-	u64 scratch;
+	// Zeroed scratch of the passes that share keys between blocks: for each
+	// query row and head the largest score ^ 2^31, 2048 - least exponent, L, and
+	// for each column of dst N.
+	u32 *tops, *leasts, *totals;
+	u64 *weighted;
 	u32 m, heads, groups, d; // heads of q, heads of k and v, columns of a head
 	u32 seg, kseg;           // query rows and keys of a segment
 	u32 mant;
 	i32 exp, eout;
-	u32 splits, pad;
+	u32 phase;               // 0: everything; 1: maxima; 2: sums
+	u32 key_warps;           // warps of a block that share the keys of a tile: 1 or 4
+	u32 blocks_a_group;      // blocks of tiles in a segment and group
+	u32 splits, pad;         // blocks that share the keys of a tile
 };
 
 // score is t of the spec from a dot product, c1 = CMUL(mq, mant), base = eq + exp - 77.
-DEVICE i32 score(i32 dot, u32 c1, i32 base, scale k) { return shr_sat((i64)dot * cmul(c1, k.m), base + k.e); }
+DEVICE i32 score(i32 dot, u32 c1, i32 base, scale k) { return mul_shr(dot, cmul(c1, k.m), base + k.e); }
 
 // prob is p of the spec from the distance to the row's maximum.
 DEVICE u32 prob(u32 d) {
@@ -29,9 +36,12 @@ DEVICE u32 prob(u32 d) {
 	return (2 * exp2q15(d & 32767) + ((1u << n) >> 1)) >> n;
 }
 
+// mu_of is μ of the spec.
+DEVICE u32 mu_of(scale v) { return min_u32(65535, (v.m + (1u << 14)) >> 15); }
+
 // weight is w of the spec.
-DEVICE u32 weight(u32 p, scale v, i32 least) {
-	u32 delta = (u32)(v.e - least), mu = min_u32(65535, (v.m + (1u << 14)) >> 15);
+DEVICE u32 weight(u32 p, u32 mu, i32 e, i32 least) {
+	u32 delta = (u32)(e - least);
 	return delta <= 15 ? ((p * mu >> (15 + delta)) + 1) >> 1 : 0;
 }
 
@@ -76,7 +86,8 @@ KERNEL BOUNDS(ATT_BLOCK, 4) assay_attention(attention_args p) {
 			for (u32 j = 0; j < p.d; j++) dot += att_query[j] * k[i * pitch + j];
 			u32 pr = prob((u32)top - (u32)score(dot, c1, base, scale_load(ks + (u64)i * p.groups)));
 			total += pr;
-			w = weight(pr, scale_load(vs + (u64)i * p.groups), least);
+			scale sv = scale_load(vs + (u64)i * p.groups);
+			w = weight(pr, mu_of(sv), sv.e, least);
 		}
 		barrier();
 		att_weight[tid()] = w;

@@ -69,8 +69,7 @@ DEVICE u32 atomic_add(u32 *p, u32 x) {
 DEVICE void reduce_add(u32 *p, u32 x) { asm volatile("red.global.add.u32 [%0], %1;" ::"l"(p), "r"(x) : "memory"); }
 DEVICE void reduce_add64(u64 *p, u64 x) { asm volatile("red.global.add.u64 [%0], %1;" ::"l"(p), "l"(x) : "memory"); }
 DEVICE void reduce_max64(u64 *p, u64 x) { asm volatile("red.global.max.u64 [%0], %1;" ::"l"(p), "l"(x) : "memory"); }
-DEVICE void reduce_max_i32(i32 *p, i32 x) { asm volatile("red.global.max.s32 [%0], %1;" ::"l"(p), "r"(x) : "memory"); }
-DEVICE void reduce_min_i32(i32 *p, i32 x) { asm volatile("red.global.min.s32 [%0], %1;" ::"l"(p), "r"(x) : "memory"); }
+DEVICE void reduce_max(u32 *p, u32 x) { asm volatile("red.global.max.u32 [%0], %1;" ::"l"(p), "r"(x) : "memory"); }
 
 // fresh reads what other blocks wrote during this launch: past the first-level
 // cache, and never moved by the compiler.
@@ -89,6 +88,10 @@ DEVICE u64 fresh64(const u64 *p) {
 // ldmatrix and cp.async take.
 #define shared_ptr(p) ((__attribute__((address_space(3))) void *)(p))
 DEVICE u32 shared_addr(const void *p) { return (u32)(u64)shared_ptr(p); }
+
+// The same in shared memory, by shared_addr.
+DEVICE void shared_add(u32 at, u32 x) { asm volatile("red.shared.add.u32 [%0], %1;" ::"r"(at), "r"(x) : "memory"); }
+DEVICE void shared_add64(u32 at, u64 x) { asm volatile("red.shared.add.u64 [%0], %1;" ::"r"(at), "l"(x) : "memory"); }
 
 // Sums over a warp: every lane gets the result.
 DEVICE u32 warp_max(u32 x) {

@@ -134,7 +134,7 @@ template <bool heavy> DEVICE void radix(const sample_args &p) {
 			continue;
 		u64 x = heavy ? p.weight[i] : 1;
 		if (x)
-			asm volatile("red.shared.add.u64 [%0], %1;" ::"r"(shared_addr(&hist[key >> shift & (BINS - 1)])), "l"(x) : "memory");
+			shared_add64(shared_addr(&hist[key >> shift & (BINS - 1)]), x);
 	}
 	barrier();
 	for (u32 i = tid(); i < BINS; i += SAMPLE_BLOCK)
