@@ -10,7 +10,8 @@ type barrier struct {
 	used    bool
 	arrived int
 	waits   []barWait
-	joined  []uint32 // lanes of each warp that have arrived, for Checks.Race
+	joined  []uint32 // lanes of each warp that have arrived
+	clock   clock    // what they have done, for Checks.Race
 	popc    int      // of the predicates of bar.red
 	threads int      // that gave one
 }
@@ -133,6 +134,9 @@ func (w *warp) arrive(m uint32, id, count int, wait, aligned bool, pred predSrc,
 	} else {
 		b.arrived += bits.OnesCount32(m)
 	}
+	if w.race != nil {
+		w.race.release(&b.clock, w, m)
+	}
 	if done != nil {
 		b.popc += bits.OnesCount32(pred.get(w) & m)
 		b.threads += bits.OnesCount32(m)
@@ -169,7 +173,7 @@ func (b *barrier) check(w *warp, id int) {
 		return
 	}
 	if w.race != nil {
-		w.race.barrier(w.block, b)
+		w.race.barrier(b)
 	}
 	for _, x := range b.waits {
 		x.w.barred &^= x.lanes

@@ -14,7 +14,6 @@ type block struct {
 	bars   [16]barrier
 	mbars  map[uint64]*mbarrier
 	race   *race
-	flows  flows
 }
 
 // sharedPoison fills shared memory before a block starts, since it is undefined.
@@ -79,7 +78,6 @@ func (b *block) start(index [3]uint32) {
 	clear(b.valid)
 	clear(b.mbars)
 	b.bars = [16]barrier{}
-	b.flows.reset(b)
 	if b.race != nil {
 		b.race.reset()
 	}
@@ -89,7 +87,7 @@ func (b *block) start(index [3]uint32) {
 			w.poison()
 		}
 		w.live, w.parked, w.barred, w.carry, w.pc = w.exist, 0, 0, 0, [32]int32{}
-		w.async = asyncState{}
+		w.async.reset(w)
 		w.again, w.last = false, nil
 		for _, s := range w.prog.special {
 			get := sregs[s.name].get

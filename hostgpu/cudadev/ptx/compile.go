@@ -50,14 +50,12 @@ type constant struct {
 	row   int
 	value uint64
 	vari  *variable
-	bits  int
 }
 
 // A program is a compiled kernel.
 type program struct {
 	*Kernel
 	code    []ins
-	lines   []int
 	rows    int // registers, constants and special registers
 	preds   int
 	consts  []constant
@@ -67,7 +65,6 @@ type program struct {
 	dynamic int // where dynamic shared memory begins
 	fn      *function
 	wgmma   bool
-	clocks  bool
 }
 
 // special is a row that the machine fills: %tid.x.
@@ -105,6 +102,8 @@ type compiler struct {
 	mods   []string // not yet consumed
 	held   []int32
 	writes int
+
+	mbarSpace space // of the mbarrier instruction being compiled
 }
 
 type constKey struct {
@@ -127,8 +126,8 @@ func (p *parser) compile() {
 			p.fail(unsupported(f.line, "parameters of %d bytes", f.paramSize))
 			return
 		}
-		c.layoutShared()
 		c.function(f, nil, nil, nil)
+		c.layoutShared()
 		if c.err == nil && len(c.prog.code) > maxCode {
 			c.fail("kernel of more than %d instructions", maxCode)
 		}
@@ -148,33 +147,40 @@ func (p *parser) compile() {
 // sharedBase is where shared memory begins: Hopper keeps the first KiB of it.
 const sharedBase = 1024
 
-// layoutShared places the static shared variables of the module and of all
-// functions: which are used is not worth knowing. The dynamic memory follows.
+// layoutShared places the static shared variables that the kernel uses, in the
+// order of their first use, and the dynamic memory behind them.
 func (c *compiler) layoutShared() {
-	at, dynAlign := sharedBase, 16
-	place := func(vars []*variable) {
-		for _, v := range vars {
-			if v.space != spaceShared {
-				continue
-			}
-			if v.extern {
-				dynAlign = max(dynAlign, v.align)
-				continue
-			}
-			at = (at + v.align - 1) &^ (v.align - 1)
-			c.prog.shared[v] = at
-			at += v.size
+	at, align := sharedBase, 16
+	for i := range c.prog.consts {
+		k := &c.prog.consts[i]
+		if k.vari == nil || k.vari.space != spaceShared || k.vari.extern {
+			continue
 		}
+		place, ok := c.prog.shared[k.vari]
+		if !ok {
+			place = (at + k.vari.align - 1) &^ (k.vari.align - 1)
+			c.prog.shared[k.vari] = place
+			at = place + k.vari.size
+		}
+		k.value += uint64(place)
 	}
-	place(c.p.mod.vars)
-	place(c.prog.fn.vars)
-	for _, f := range c.p.order {
-		if !f.entry && f != c.prog.fn {
-			place(f.vars)
+	for _, k := range c.prog.consts {
+		if k.vari != nil && k.vari.extern {
+			align = max(align, k.vari.align)
 		}
 	}
 	c.prog.Shared = at - sharedBase
-	c.prog.dynamic = (at + dynAlign - 1) &^ (dynAlign - 1)
+	c.prog.dynamic = (at + align - 1) &^ (align - 1)
+	for i := range c.prog.consts {
+		k := &c.prog.consts[i]
+		if k.vari == nil || k.vari.space != spaceShared {
+			continue
+		}
+		if k.vari.extern {
+			k.value += uint64(c.prog.dynamic)
+		}
+		k.vari = nil
+	}
 }
 
 // fail keeps the first error.

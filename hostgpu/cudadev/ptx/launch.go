@@ -54,7 +54,7 @@ func (m *Machine) Launch(ctx context.Context, mod *Module, kernel string, grid, 
 	l := &launch{m: m, prog: prog, grid: grid, block: block, dynamic: int(shared), args: slices.Clone(args),
 		constSpace: where.space, checks: checks, budget: checks.Steps, number: launches.Add(1)}
 	if l.budget == 0 {
-		l.budget = 1 << 40
+		l.budget = 1 << 36
 	}
 	if err := l.validate(); err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrLaunch, kernel, err)

@@ -22,7 +22,7 @@ type Checks struct {
 	Race          bool // unordered accesses to shared memory, registers in use by wgmma
 	Sync          bool // barriers and warp-wide instructions that some threads miss
 	// Steps is how many instructions of single threads a launch may take,
-	// counted when a warp is switched; 0: 2^40.
+	// counted when a warp is switched; 0: 2^36.
 	Steps uint64
 }
 

@@ -161,7 +161,7 @@ func (c *compiler) address(o operand, bits int) int {
 	v := o.vari
 	switch v.space {
 	case spaceShared:
-		return c.constant(uint64(c.sharedAt(v))+o.imm, nil)
+		return c.constant(o.imm, v)
 	case spaceLocal, spaceParam:
 		for in := c.inst; in != nil; in = in.outer {
 			if at, ok := in.places[v]; ok {
@@ -175,17 +175,6 @@ func (c *compiler) address(o operand, bits int) int {
 	}
 	c.fail("%s: address of %s", c.stmt.op, v.name)
 	return 0
-}
-
-func (c *compiler) sharedAt(v *variable) int {
-	if v.extern {
-		return c.prog.dynamic
-	}
-	at, ok := c.prog.shared[v]
-	if !ok {
-		c.fail("shared variable %s of another function", v.name)
-	}
-	return at
 }
 
 // dst returns the row of a destination whose register has low to high bits, and

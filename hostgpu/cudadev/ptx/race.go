@@ -1,10 +1,129 @@
 package ptx
 
-type race struct{}
+import "math/bits"
 
-func newRace(l *launch) *race                                         { return &race{} }
-func (r *race) reset()                                                {}
-func (r *race) access(w *warp, lane int, a uint64, n int, how access) {}
-func (r *race) proxyFence(w *warp, m uint32)                          {}
-func (r *race) barrier(b *block, bar *barrier)                        {}
-func (r *race) warpSync(w *warp, m uint32)                            {}
+// access checks and records an access to shared memory by a thread.
+func (r *race) access(w *warp, lane int, a uint64, n int, how access) {
+	r.record(w, lane, uint32(w.id*32+lane), a, n, how, false)
+}
+
+// before says whether what agent did at a time is known to thread t, or to the
+// asynchronous work that t issues. The asynchronous proxy sees what the generic
+// one did only behind a fence.
+func (r *race) before(t int, agent, time uint32, fenced bool) bool {
+	c := &r.clocks[t]
+	switch {
+	case fenced:
+		return time <= c.async[agent]
+	case int(agent) == t:
+		return true
+	case int(agent) == r.threads+t || int(agent) == 2*r.threads+t/32:
+		return time <= r.done[agent]
+	}
+	return time <= c.seen[agent]
+}
+
+// record checks and notes an access by an agent that thread t issues. async is
+// for accesses through the asynchronous proxy.
+func (r *race) record(w *warp, lane int, agent uint32, a uint64, n int, how access, async bool) {
+	t, time := w.id*32+lane, r.own[agent]
+	line := int32(0)
+	if int(w.cur) < len(w.prog.code) {
+		line = w.prog.code[w.cur].line
+	}
+	atomic := how&atomics != 0
+	for i := a; i < a+uint64(n); i++ {
+		last := &r.wrote[i]
+		if last.time != 0 && !r.before(t, last.agent, last.time, async && !last.async) {
+			r.report(w, lane, i, how, "written", last.agent, last.line, async && !last.async)
+		}
+		list := r.others[i]
+		if len(list) > 0 {
+			keep := list[:0]
+			for _, g := range list {
+				// Reads race with writes, atomic writes with all but atomics.
+				conflict := how&writes != 0 && !atomic || g.atomic != atomic && (g.atomic || how&writes != 0)
+				ordered := true
+				for m := g.mask; m != 0; m &= m - 1 {
+					who := g.index*32 + uint32(bits.TrailingZeros32(m))
+					if r.before(t, who, g.time, async && g.atomic) {
+						continue
+					}
+					if ordered = false; conflict {
+						what := "read"
+						if g.atomic {
+							what = "changed"
+						}
+						r.report(w, lane, i, how, what, who, g.line, false)
+					}
+				}
+				if !ordered || how&writes == 0 && g.atomic {
+					keep = append(keep, g)
+				}
+			}
+			r.others[i] = keep
+		}
+		if how&writes != 0 && !atomic {
+			*last = event{agent: agent, time: time, async: async, line: line}
+			r.others[i] = r.others[i][:0]
+			continue
+		}
+		r.others[i] = addTo(r.others[i], group{index: agent / 32, mask: 1 << (agent % 32), time: time, line: line,
+			atomic: atomic && how&writes != 0, async: async})
+	}
+}
+
+// addTo joins an access to the entry of its group, if there is one.
+func addTo(list []group, g group) []group {
+	for i := range list {
+		if e := &list[i]; e.index == g.index && e.time == g.time && e.atomic == g.atomic {
+			e.mask |= g.mask
+			return list
+		}
+	}
+	return append(list, g)
+}
+
+func (r *race) report(w *warp, lane int, a uint64, how access, what string, agent uint32, line int32, proxy bool) {
+	verb := "read"
+	if how&writes != 0 {
+		verb = "write"
+	}
+	who, hint := "thread", ""
+	switch n := agent; {
+	case int(n) >= 2*r.threads:
+		who, agent = "wgmma of warp", agent-uint32(2*r.threads)
+	case int(n) >= r.threads:
+		who, agent = "cp.async of thread", agent-uint32(r.threads)
+	}
+	if proxy {
+		hint = "; fence.proxy.async is missing between"
+	}
+	w.fault(ErrRace, lane, "shared", a, "%s of a byte %s by %s %d at line %d without order%s", verb, what, who, agent, line, hint)
+}
+
+// copyIssued notes the write that a cp.async will do, and returns its time.
+func (r *race) copyIssued(w *warp, lane int, op copyOp) uint32 {
+	agent := r.threads + w.id*32 + lane
+	r.record(w, lane, uint32(agent), op.dst, op.size, writes, false)
+	r.own[agent]++
+	return r.own[agent] - 1
+}
+
+// copied is called when a thread has waited for all of its copies but those
+// that are still in q.
+func (r *race) copied(w *warp, lane int, q *copyQueue) {
+	agent := r.threads + w.id*32 + lane
+	r.done[agent] = r.own[agent] - 1
+	if len(q.ops) > 0 {
+		r.done[agent] = q.ops[0].time - 1
+	}
+}
+
+// copiesArrive makes a thread's copies, but not the thread, part of c.
+func (r *race) copiesArrive(c *clock, w *warp, lane int) {
+	t := w.id*32 + lane
+	r.join(c, t)
+	agent := r.threads + t
+	c.seen[agent] = max(c.seen[agent], r.own[agent]-1)
+}
