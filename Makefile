@@ -142,3 +142,8 @@ bench-chain:
 
 clean:
 	rm -rf build
+
+# The CUDA kernels through NVIDIA's assembler: registers, spills (an error), shared memory. Fetches ptxas where it is missing.
+.PHONY: test-ptx
+test-ptx:
+	hostgpu/cudadev/kernels/check.sh

@@ -29,6 +29,10 @@ var (
 	large  = variant{kernel: "assay_gemm_128x256", bm: 128, bn: 256, threads: 256, shared: ring(128, 256, 4), perSM: 1, efficiency: 90}
 	medium = variant{kernel: "assay_gemm_128x128", bm: 128, bn: 128, threads: 128, shared: ring(128, 128, 4), perSM: 2, efficiency: 70}
 	small  = variant{kernel: "assay_gemm_64x64", bm: 64, bn: 64, threads: 128, shared: ring(64, 64, 4), perSM: 4, efficiency: 45}
+	// The rates of the tensor cores under wgmma are higher: efficiency compares
+	// them with mma's.
+	wide256 = variant{kernel: "assay_gemm_wgmma_256", bm: 128, bn: 256, threads: 256, shared: 1024 + 2*ring(128, 256, 4), perSM: 1, efficiency: 130}
+	wide128 = variant{kernel: "assay_gemm_wgmma_128", bm: 128, bn: 128, threads: 256, shared: 1024 + 2*ring(128, 128, 3), perSM: 2, efficiency: 100}
 	// anyBytes works on unaligned rows.
 	anyBytes = variant{kernel: "assay_gemm_bytes", bm: 64, bn: 64, threads: 128, shared: ring(64, 64, 2), perSM: 4, efficiency: 5}
 
@@ -70,7 +74,11 @@ func choose(m, n, k uint32, aligned bool, p Props) choice {
 		}
 	}
 	best := small
-	for _, v := range []variant{medium, large} {
+	candidates := []variant{medium, large}
+	if p.wgmma() {
+		candidates = []variant{wide128, wide256}
+	}
+	for _, v := range candidates {
 		if int(v.shared)+1024 <= p.SharedPerBlock && m > small.bm && v.cost(m, n, sms) < best.cost(m, n, sms) {
 			best = v
 		}

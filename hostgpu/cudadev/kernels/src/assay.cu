@@ -4,6 +4,7 @@
 #include "chacha.cuh"
 #include "elementwise.cuh"
 #include "gemm_mma.cuh"
+#include "gemm_wgmma.cuh"
 #include "gemv.cuh"
 #include "norm.cuh"
 #include "sample.cuh"

@@ -106,20 +106,18 @@ template <int NI> DEVICE void emit_patch(const gemm_args &p, const i32 *words, u
 	}
 }
 
-// emit writes the results of a warp, from row row0 and column col0 on; words is
-// the warp's own room for a patch.
-template <int MI, int NI> DEVICE void emit(const gemm_args &p, const sums<MI, NI> &s, i32 *words, u32 row0, u32 col0) {
+// emit_tile writes 16 rows of NI n-tiles of sums, from row row0 and column col0
+// on; words is the warp's own room for a patch.
+template <int NI> DEVICE void emit_tile(const gemm_args &p, const i32 (*c)[4], i32 *words, u32 row0, u32 col0) {
 	typedef patch<NI> P;
 	i32 *mine = words + lane() / 4 * P::PITCH + lane() % 4 * 2;
-	UNROLL for (int i = 0; i < MI; i++) {
-		UNROLL for (int j = 0; j < NI; j++) {
-			*(i32x2 *)(mine + 8 * j) = i32x2{s.c[i][j][0], s.c[i][j][1]};
-			*(i32x2 *)(mine + 8 * P::PITCH + 8 * j) = i32x2{s.c[i][j][2], s.c[i][j][3]};
-		}
-		warp_barrier();
-		emit_patch<NI>(p, words, row0 + 16 * i, col0);
-		warp_barrier();
+	UNROLL for (int j = 0; j < NI; j++) {
+		*(i32x2 *)(mine + 8 * j) = i32x2{c[j][0], c[j][1]};
+		*(i32x2 *)(mine + 8 * P::PITCH + 8 * j) = i32x2{c[j][2], c[j][3]};
 	}
+	warp_barrier();
+	emit_patch<NI>(p, words, row0, col0);
+	warp_barrier();
 }
 
 // gather adds a split's sums to those of the others, exactly, in any order. It

@@ -72,7 +72,8 @@ template <int BM, int BN, int WM, int WN, int STAGES, bool BYTES, bool SPLIT> DE
 	barrier(); // the buffers become patches
 	if (SPLIT && p.splits > 1 && !gather(p, t, s, m0 + wm, n0 + wn))
 		return;
-	emit(p, s, (i32 *)dynamic_shared + warp() * patch<NI>::WORDS, m0 + wm, n0 + wn);
+	UNROLL for (int i = 0; i < MI; i++)
+		emit_tile<NI>(p, s.c[i], (i32 *)dynamic_shared + warp() * patch<NI>::WORDS, m0 + wm + 16 * i, n0 + wn);
 }
 
 // Large: 64×64 results a warp, so that a byte read from shared memory feeds 32

@@ -102,12 +102,11 @@ DEVICE void pick(const sample_args &p, u32 which) {
 	u64 before = block_before64(sum); // a barrier: everyone has read want
 	if (before < want && want <= before + sum) {
 		u32 digit = tid() * 8;
-		bool found = false;
+		u64 sum = before;
 		UNROLL for (u32 i = 0; i < 8; i++) {
-			if (!found && want <= before + own[i])
-				found = true;
-			else if (!found)
-				before += own[i], digit++;
+			sum += own[i];
+			if (sum < want)
+				digit++, before = sum;
 		}
 		u64 prefix = s->prefix << 11 | digit;
 		s->want = want - before;
