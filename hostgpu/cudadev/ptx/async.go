@@ -135,7 +135,7 @@ func (c *compiler) cpAsync(s *stmt, cache string) {
 	}
 	n := int(size)
 	dst, src, count := c.addr(s.args[0], spaceShared), c.addr(s.args[1], spaceGlobal), -1
-	ignore := predSrc{index: -1}
+	ignore := predSrc{}
 	if len(s.args) == 4 {
 		if o := s.args[3]; o.kind == opReg && c.inst.f.regs[o.reg].bits == 1 {
 			ignore = c.predSrc(o)

@@ -39,7 +39,7 @@ func compileBar(c *compiler, s *stmt) {
 		return
 	}
 	aligned := s.op == "bar"
-	args, done, pred := s.args, (func(*warp, uint32, int, int))(nil), predSrc{index: -1}
+	args, done, pred := s.args, (func(*warp, uint32, int, int))(nil), predSrc{}
 	if what == "red" {
 		op := c.want("popc", "and", "or")
 		if s.op == "barrier" {

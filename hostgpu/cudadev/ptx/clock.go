@@ -40,14 +40,14 @@ type event struct {
 	line  int32
 }
 
-// group is reads, or atomic writes, of one byte by agents of one group at the
-// same time.
+// group is accesses, alike and at the same time, by agents of one group.
 type group struct {
 	index  uint32 // agent/32
 	mask   uint32
 	time   uint32
 	line   int32
-	atomic bool
+	write  bool // an atomic one: plain writes are in wrote
+	atomic bool // or volatile, or with a memory order
 	async  bool
 }
 

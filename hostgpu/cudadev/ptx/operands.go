@@ -213,32 +213,32 @@ func (c *compiler) predDst(o operand) int {
 	return c.pred(o.reg)
 }
 
-// A predSrc is a source predicate, or a constant.
+// A predSrc is a source predicate, or a constant; the zero value is false.
 type predSrc struct {
-	index int // -1: constant
-	flip  uint32
+	number int // of the predicate, from 1; 0: constant
+	flip   uint32
 }
 
 func (p predSrc) get(w *warp) uint32 {
-	if p.index < 0 {
+	if p.number == 0 {
 		return p.flip
 	}
-	return w.preds[p.index] ^ p.flip
+	return w.preds[p.number-1] ^ p.flip
 }
 
 func (c *compiler) predSrc(o operand) predSrc {
 	switch {
 	case o.kind == opReg && c.inst.f.regs[o.reg].bits == 1 && o.imm == 0:
-		p := predSrc{index: c.pred(o.reg)}
+		p := predSrc{number: c.pred(o.reg) + 1}
 		if o.not {
 			p.flip = ^uint32(0)
 		}
 		return p
 	case o.kind == opImm && o.imm <= 1:
-		return predSrc{index: -1, flip: -uint32(o.imm)}
+		return predSrc{flip: -uint32(o.imm)}
 	}
 	c.fail("%s: operand must be a predicate", c.stmt.op)
-	return predSrc{index: -1}
+	return predSrc{}
 }
 
 // An address is a memory operand: row + offset in a space.

@@ -319,7 +319,7 @@ func (p *parser) variables(sc *scope, fn *function, extern bool) {
 			p.unsupported("variables of more than %d bytes", maxModule)
 		}
 		p.declare(sc, v)
-		if fn != nil {
+		if fn != nil && sp != spaceGlobal && sp != spaceConst {
 			fn.vars = append(fn.vars, v)
 		} else {
 			p.mod.vars = append(p.mod.vars, v)

@@ -118,7 +118,7 @@ func (b *body) block(sc *scope, depth int) {
 			b.block(newScope(sc), depth+1)
 		case b.acceptDot("reg"):
 			b.registers(sc)
-		case b.dot("local", "param", "shared"):
+		case b.dot("local", "param", "shared", "global", "const"):
 			b.variables(sc, b.f, false)
 		case b.acceptDot("pragma"):
 			b.pragma()

@@ -41,23 +41,24 @@ func (r *race) record(w *warp, lane int, agent uint32, a uint64, n int, how acce
 		if len(list) > 0 {
 			keep := list[:0]
 			for _, g := range list {
-				// Reads race with writes, atomic writes with all but atomics.
-				conflict := how&writes != 0 && !atomic || g.atomic != atomic && (g.atomic || how&writes != 0)
+				conflict := (how&writes != 0 || g.write) && !(atomic && g.atomic)
 				ordered := true
 				for m := g.mask; m != 0; m &= m - 1 {
 					who := g.index*32 + uint32(bits.TrailingZeros32(m))
-					if r.before(t, who, g.time, async && g.atomic) {
+					if r.before(t, who, g.time, async && !g.async) {
 						continue
 					}
 					if ordered = false; conflict {
 						what := "read"
-						if g.atomic {
+						if g.write {
 							what = "changed"
 						}
 						r.report(w, lane, i, how, what, who, g.line, false)
 					}
 				}
-				if !ordered || how&writes == 0 && g.atomic {
+				// A write matters to those who do not know of it, whoever has
+				// read it since.
+				if !ordered || how&writes == 0 && g.write {
 					keep = append(keep, g)
 				}
 			}
@@ -69,14 +70,14 @@ func (r *race) record(w *warp, lane int, agent uint32, a uint64, n int, how acce
 			continue
 		}
 		r.others[i] = addTo(r.others[i], group{index: agent / 32, mask: 1 << (agent % 32), time: time, line: line,
-			atomic: atomic && how&writes != 0, async: async})
+			write: how&writes != 0, atomic: atomic, async: async})
 	}
 }
 
 // addTo joins an access to the entry of its group, if there is one.
 func addTo(list []group, g group) []group {
 	for i := range list {
-		if e := &list[i]; e.index == g.index && e.time == g.time && e.atomic == g.atomic {
+		if e := &list[i]; e.index == g.index && e.time == g.time && e.atomic == g.atomic && e.write == g.write {
 			e.mask |= g.mask
 			return list
 		}

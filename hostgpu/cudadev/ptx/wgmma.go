@@ -126,6 +126,9 @@ func (c *compiler) wgmmaAsync(s *stmt) {
 	c.mods = c.mods[1:]
 	c.want("s32")
 	shape.ta, shape.tb = c.typ("s8", "u8"), c.typ("s8", "u8")
+	if shape.ta != shape.tb {
+		c.need(84, 90, true)
+	}
 	shape.sat = c.opt("satfinite") != ""
 	if !c.args(s, 4, 4) {
 		return
