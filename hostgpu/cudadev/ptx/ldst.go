@@ -46,6 +46,7 @@ func (c *compiler) hints(words ...string) {
 		switch m := c.mods[0]; m {
 		case "L1::evict_normal", "L1::evict_unchanged", "L1::evict_first", "L1::evict_last", "L1::no_allocate",
 			"L2::64B", "L2::128B", "L2::256B":
+			c.need(74, 75, false)
 			c.mods = c.mods[1:]
 		default:
 			return

@@ -18,7 +18,7 @@ func (r *race) before(t int, agent, time uint32, fenced bool) bool {
 	case int(agent) == t:
 		return true
 	case int(agent) == r.threads+t || int(agent) == 2*r.threads+t/32:
-		return time <= r.done[agent]
+		return time <= max(r.done[agent], c.seen[agent])
 	}
 	return time <= c.seen[agent]
 }
