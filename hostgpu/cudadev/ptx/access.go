@@ -1,9 +1,6 @@
 package ptx
 
-import (
-	"encoding/binary"
-	"sync"
-)
+import "encoding/binary"
 
 // An access says how bytes are touched.
 type access uint8
@@ -177,5 +174,11 @@ func poke(p []byte, size int, v uint64) {
 	}
 }
 
-// lock serialises the atomic accesses of blocks to a line of global memory.
-func (l *launch) lock(a uint64) *sync.Mutex { return &l.m.mem.locks[a>>6%256] }
+// ordered lets use work on the bytes of an atomic, volatile or ordered access,
+// while no other block does so on the same line of memory.
+func (w *warp) ordered(sp space, lane int, a uint64, n, align int, how access, use func(p []byte)) {
+	mu := &w.m.mem.locks[a>>6%256]
+	mu.Lock()
+	defer mu.Unlock() // also where the access is refused
+	use(w.bytes(sp, lane, a, n, align, how|atomics))
+}

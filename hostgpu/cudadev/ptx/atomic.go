@@ -47,12 +47,11 @@ func compileAtom(c *compiler, s *stmt) {
 				continue
 			}
 			at := w.rows[a.row][l] + a.off
-			p := w.bytes(sp, l, at, size, size, reads|writes|atomics)
-			mu := w.lock(at)
-			mu.Lock()
-			old := get(p, size)
-			poke(p, size, f(old, w.rows[b][l], w.rows[e][l])&mask)
-			mu.Unlock()
+			var old uint64
+			w.ordered(sp, l, at, size, size, reads|writes, func(p []byte) {
+				old = get(p, size)
+				poke(p, size, f(old, w.rows[b][l], w.rows[e][l])&mask)
+			})
 			if d >= 0 {
 				w.rows[d][l] = old
 			}

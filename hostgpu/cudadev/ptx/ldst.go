@@ -59,10 +59,7 @@ var memTypes = []string{"b8", "u8", "s8", "b16", "u16", "s16", "b32", "u32", "s3
 // compileLd handles ld and ld.global.nc (PTX ISA: ld). Narrow values are
 // extended by the sign of the type to the register's width.
 func compileLd(c *compiler, s *stmt) {
-	how := reads
-	if s.op == "ld" && c.order("weak", "volatile", "relaxed", "acquire") {
-		how |= atomics
-	}
+	ordered := s.op == "ld" && c.order("weak", "volatile", "relaxed", "acquire")
 	sp := c.space(spaceGlobal, spaceShared, spaceLocal, spaceParam, spaceConst)
 	c.hints("ca", "cg", "cs", "lu", "cv")
 	if c.opt("nc") != "" && sp != spaceGlobal {
@@ -93,11 +90,17 @@ func compileLd(c *compiler, s *stmt) {
 				continue
 			}
 			at := base[l] + a.off
-			p := w.bytes(sp, l, at, size*n, size*n, how)
-			if how&atomics != 0 && (sp == spaceGlobal || sp == spaceGeneric) {
-				w.lockedLoad(rows, masks, l, at, p, size, t)
+			if ordered {
+				w.ordered(sp, l, at, size*n, size*n, reads, func(p []byte) {
+					for i, r := range rows {
+						if r >= 0 {
+							w.rows[r][l] = extend64(get(p[i*size:], size), t) & masks[i]
+						}
+					}
+				})
 				continue
 			}
+			p := w.bytes(sp, l, at, size*n, size*n, reads)
 			for i, r := range rows {
 				if r >= 0 {
 					v := get(p[i*size:], size)
@@ -111,17 +114,6 @@ func compileLd(c *compiler, s *stmt) {
 	})
 }
 
-func (w *warp) lockedLoad(rows []int, masks []uint64, l int, at uint64, p []byte, size int, t typ) {
-	mu := w.lock(at)
-	mu.Lock()
-	defer mu.Unlock()
-	for i, r := range rows {
-		if r >= 0 {
-			w.rows[r][l] = extend64(get(p[i*size:], size), t) & masks[i]
-		}
-	}
-}
-
 // vecType consumes {.v2, .v4} and the type; at most 16 bytes.
 func (c *compiler) vecType() (int, typ) {
 	n := map[string]int{"": 1, "v2": 2, "v4": 4}[c.opt("v2", "v4")]
@@ -133,10 +125,7 @@ func (c *compiler) vecType() (int, typ) {
 }
 
 func compileSt(c *compiler, s *stmt) {
-	how := writes
-	if c.order("weak", "volatile", "relaxed", "release") {
-		how |= atomics
-	}
+	ordered := c.order("weak", "volatile", "relaxed", "release")
 	sp := c.space(spaceGlobal, spaceShared, spaceLocal, spaceParam)
 	c.hints("wb", "cg", "cs", "wt")
 	n, t := c.vecType()
@@ -156,16 +145,15 @@ func compileSt(c *compiler, s *stmt) {
 				continue
 			}
 			at := base[l] + a.off
-			p := w.bytes(sp, l, at, size*n, size*n, how)
-			if how&atomics != 0 && (sp == spaceGlobal || sp == spaceGeneric) {
-				mu := w.lock(at)
-				mu.Lock()
-				for i, r := range rows {
-					poke(p[i*size:], size, w.rows[r][l])
-				}
-				mu.Unlock()
+			if ordered {
+				w.ordered(sp, l, at, size*n, size*n, writes, func(p []byte) {
+					for i, r := range rows {
+						poke(p[i*size:], size, w.rows[r][l])
+					}
+				})
 				continue
 			}
+			p := w.bytes(sp, l, at, size*n, size*n, writes)
 			for i, r := range rows {
 				poke(p[i*size:], size, w.rows[r][l])
 			}
