@@ -139,6 +139,7 @@ func (p *parser) module() {
 		p.syntax("PTX begins with .version")
 		return
 	}
+	line := p.tok.line
 	// The lexer splits 7.0 into the number 7 and the word ".0".
 	p.mod.Version[0] = p.size(99)
 	if p.tok.kind != tokDot || len(p.tok.text) != 1 || !isDigit(p.tok.text[0]) {
@@ -149,7 +150,7 @@ func (p *parser) module() {
 	p.advance()
 	p.version = p.mod.Version[0]*10 + p.mod.Version[1]
 	if p.mod.Version[0] < 6 || p.mod.Version[0] > 9 {
-		p.unsupported("PTX version %d.%d", p.mod.Version[0], p.mod.Version[1])
+		p.fail(unsupported(line, "PTX version %d.%d", p.mod.Version[0], p.mod.Version[1]))
 	}
 	if !p.acceptDot("target") {
 		p.syntax(".target follows .version")
@@ -162,8 +163,8 @@ func (p *parser) module() {
 	if p.is(",") {
 		p.unsupported("target options")
 	}
-	if !p.acceptDot("address_size") || p.size(64) != 64 {
-		p.unsupported("only .address_size 64")
+	if line = p.tok.line; !p.acceptDot("address_size") || p.size(64) != 64 {
+		p.fail(unsupported(line, "only .address_size 64"))
 	}
 	for p.err == nil && p.tok.kind != tokEOF {
 		p.declaration()
