@@ -143,7 +143,9 @@ bench-chain:
 clean:
 	rm -rf build
 
-# The CUDA kernels through NVIDIA's assembler: registers, spills (an error), shared memory. Fetches ptxas where it is missing.
+# The CUDA kernels through NVIDIA's assembler: registers, spills (an error), shared memory. Fetches ptxas where it is missing. Then the
+# whole suite of single calls on an emulated GPU.
 .PHONY: test-ptx
 test-ptx:
 	hostgpu/cudadev/kernels/check.sh
+	ASSAY_PTX=1 $(GO) test -count=1 -v -run Cases ./hostgpu/cudadev/kernels

@@ -81,15 +81,6 @@ func (c *planner) move() {
 	c.each(kernel, n, newArgs(dst, src, ids).u32(n, row/unit, pitch/unit, col0/unit, uint32(x[1].Shape.Rows)))
 }
 
-// expandBlock threads make one ChaCha20 block of 64 bytes each.
-const expandBlock = 128
-
-func (c *planner) expand() {
-	n := uint32(c.Tensors[0].Bytes())
-	c.launch("assay_expand", ceilDiv(n, 64*expandBlock), expandBlock, 0,
-		newArgs(c.ptr(c.Tensors[0]), c.ptr(c.Tensors[1]), uint64(c.Imms[0])).u32(n))
-}
-
 // rowBlock is the threads that work on a row of k elements: enough that each
 // has at most a few, a multiple of a warp.
 func rowBlock(k uint32) uint32 {

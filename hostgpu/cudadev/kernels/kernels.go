@@ -74,7 +74,7 @@ func Plan(dst []Launch, t *device.Task, addr func(device.Tensor) uint64, scratch
 	c := planner{Task: t, out: dst, addr: addr, scratch: scratch, props: p}
 	switch t.Op {
 	case device.OpExpand:
-		c.expand()
+		c.expand([]*device.Task{t})
 	case device.OpGemm:
 		c.gemm(matmul{dst: t.Tensors[0], a: t.Tensors[1], w: t.Tensors[2]})
 	case device.OpLinear:
@@ -105,7 +105,7 @@ func Plan(dst []Launch, t *device.Task, addr func(device.Tensor) uint64, scratch
 	case device.OpSample:
 		c.sample()
 	case device.OpDigest:
-		c.digest()
+		c.digest([]*device.Task{t})
 	default:
 		panic("kernels: no kernel for " + t.Op.String())
 	}

@@ -71,7 +71,28 @@ func (d *plans) Run(t *device.Task) error {
 	if scratch < 0 {
 		d.t.Errorf("%v: %d bytes of scratch", t.Op, scratch)
 	}
-	launches := kernels.Plan(nil, t, addr, 1<<50, d.p)
+	d.check(t, kernels.Plan(nil, t, addr, 1<<50, d.p))
+	if t.Tensors[0].Mem == nil {
+		return nil
+	}
+	// The same again with another result.
+	other := *t
+	other.Tensors = slices.Clone(t.Tensors)
+	other.Tensors[0].Mem = t.Tensors[0].Mem.(uint64) + 1<<31
+	two := []*device.Task{t, &other}
+	want := 1
+	if t.Op == device.OpDigest || t.Op == device.OpExpand {
+		want = 2
+	}
+	if n := kernels.Batch(two, addr); n != want {
+		d.t.Errorf("%v: batch of %d, want %d", t.Op, n, want)
+	} else if n == 2 {
+		d.check(t, kernels.PlanBatch(nil, two, addr, 1<<50, d.p))
+	}
+	return nil
+}
+
+func (d *plans) check(t *device.Task, launches []kernels.Launch) {
 	if len(launches) == 0 {
 		d.t.Errorf("%v %v: no launch", t.Op, t.Dims)
 	}
@@ -96,7 +117,6 @@ func (d *plans) Run(t *device.Task) error {
 			d.t.Errorf("%s: %d bytes of shared memory of %d", l.Kernel, l.Shared, d.p.SharedPerBlock)
 		}
 	}
-	return nil
 }
 
 // call is a task by its shapes alone.

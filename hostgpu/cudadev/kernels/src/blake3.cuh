@@ -42,8 +42,24 @@ DEVICE void compress(u32 cv[8], const u32 block[16], u32 counter, u32 len, u32 f
 	UNROLL for (u32 i = 0; i < 8; i++) cv[i] = v[i] ^ v[i + 8];
 }
 
-// cvs is scratch; n the bytes of src; chunks = ⌈(n+9)/1024⌉.
-struct digest_args { u8 *dst; const u8 *src, *key; u32 *cvs; u32 n, rows, cols, type, chunks, pad; };
+// digest_args<N> are up to N digests of tensors of one shape and type. Of an
+// item's two words the second is the address of the elements, with its highest
+// bit set where the digest is keyed.
+struct digest_item { u8 *dst; u64 src; };
+template <int N> struct digest_args {
+	u32 *cvs; // scratch: `blocks` chaining values an item
+	const u8 *key;
+	u32 n, rows, cols, type; // n: bytes of elements
+	u32 chunks, blocks;      // ⌈(n+9)/1024⌉, ⌈chunks/LEAVES⌉
+	digest_item item[N];
+};
+
+// message is one item, as a block sees it.
+struct message {
+	u8 *dst;
+	const u8 *src, *key;
+	u32 n, rows, cols, type;
+};
 
 DEVICE void digest_key(u32 cv[8], const u8 *key) {
 	const u32 iv[8] = {IV0, IV1, IV2, IV3, 0x510E527F, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19};
@@ -51,13 +67,13 @@ DEVICE void digest_key(u32 cv[8], const u8 *key) {
 }
 
 // head_word is word i of the nine bytes before the elements, zero behind them.
-DEVICE u32 head_word(const digest_args &p, u32 i) {
+DEVICE u32 head_word(const message &p, u32 i) {
 	return i == 0 ? p.type | p.rows << 8 : i == 1 ? p.rows >> 24 | p.cols << 8 : i == 2 ? p.cols >> 24 : 0;
 }
 
 // message_block reads 64 bytes of the message from `at` (a multiple of 64) as
 // words; what lies behind the end is zero. Message byte i is byte i - 9 of src.
-DEVICE void message_block(const digest_args &p, u32 m[16], u32 at) {
+DEVICE void message_block(const message &p, u32 m[16], u32 at) {
 	u64 end = (u64)p.n + 9;
 	if (at >= 64 && at + 64ull <= end) {
 		const u8 *q = p.src + (at - 9);
@@ -103,18 +119,19 @@ SHARED u32 tree[8][NODES];
 
 // merge reduces n nodes of the tree to one, in node 0. With `root` this is the
 // last launch, and the last merge makes the digest.
-DEVICE void merge(const digest_args &p, u32 n, u32 flags, bool root) {
+DEVICE void merge(const u8 *key, u32 n, bool root) {
+	u32 flags = (key ? KEYED : 0) | PARENT;
 	while (n > 1) {
 		u32 cv[8], m[16], pairs = n / 2;
 		barrier();
 		bool has = tid() < pairs, odd = (n & 1) && tid() == pairs;
 		if (has) {
-			digest_key(cv, p.key);
+			digest_key(cv, key);
 			UNROLL for (u32 i = 0; i < 8; i++) {
 				m[i] = tree[i][2 * tid()];
 				m[8 + i] = tree[i][2 * tid() + 1];
 			}
-			compress(cv, m, 0, 64, flags | PARENT | (root && n == 2 ? ROOT : 0));
+			compress(cv, m, 0, 64, flags | (root && n == 2 ? ROOT : 0));
 		}
 		if (odd)
 			UNROLL for (u32 i = 0; i < 8; i++) cv[i] = tree[i][n - 1];
@@ -127,19 +144,22 @@ DEVICE void merge(const digest_args &p, u32 n, u32 flags, bool root) {
 }
 
 // finish writes node 0: the digest if it is the root, else a chaining value.
-DEVICE void finish(const digest_args &p, u32 *cvs, bool root) {
+DEVICE void finish(u8 *dst, u32 *cv, bool root) {
 	if (tid() < 8) {
 		u32 w = tree[tid()][0];
 		if (root) {
-			UNROLL for (u32 b = 0; b < 4; b++) p.dst[4 * tid() + b] = (u8)(w >> (8 * b));
+			UNROLL for (u32 b = 0; b < 4; b++) dst[4 * tid() + b] = (u8)(w >> (8 * b));
 		} else {
-			cvs[ctaid() * 8 + tid()] = w;
+			cv[tid()] = w;
 		}
 	}
 }
 
-KERNEL BOUNDS(LEAVES, 4) assay_digest_leaf(digest_args p) {
-	u32 first = ctaid() * LEAVES, chunk = first + tid(), n = min_u32(LEAVES, p.chunks - first);
+template <int N> DEVICE void digest_leaf(const digest_args<N> &a) {
+	u32 index = ctaid() / a.blocks, block = ctaid() % a.blocks;
+	u64 src = a.item[index].src;
+	message p = {a.item[index].dst, (const u8 *)(src << 1 >> 1), src >> 63 ? a.key : 0, a.n, a.rows, a.cols, a.type};
+	u32 first = block * LEAVES, chunk = first + tid(), n = min_u32(LEAVES, a.chunks - first);
 	u32 flags = p.key ? KEYED : 0;
 	if (tid() < n) {
 		u32 cv[8], m[16];
@@ -149,24 +169,35 @@ KERNEL BOUNDS(LEAVES, 4) assay_digest_leaf(digest_args p) {
 		NOUNROLL for (u32 done = 0; done < left; done += 64) {
 			u32 len = min_u32(64, left - done), f = flags | (done == 0 ? CHUNK_START : 0);
 			if (left - done <= 64)
-				f |= CHUNK_END | (p.chunks == 1 ? ROOT : 0);
+				f |= CHUNK_END | (a.chunks == 1 ? ROOT : 0);
 			message_block(p, m, at + done);
 			compress(cv, m, chunk, len, f);
 		}
 		UNROLL for (u32 i = 0; i < 8; i++) tree[i][tid()] = cv[i];
 	}
-	bool root = p.chunks <= LEAVES;
-	merge(p, n, flags, root);
-	finish(p, p.cvs, root);
+	bool root = a.blocks == 1;
+	merge(p.key, n, root);
+	finish(p.dst, a.cvs + (u64)ctaid() * 8, root);
 }
+KERNEL BOUNDS(LEAVES, 4) assay_digest_leaf(digest_args<1> a) { digest_leaf(a); }
+KERNEL BOUNDS(LEAVES, 4) assay_digest_leaves(digest_args<BATCH> a) { digest_leaf(a); }
 
-// nodes chaining values in, ⌈nodes/NODES⌉ out; the digest if that is one.
-struct digest_tree_args { u8 *dst; const u32 *in; u32 *out; const u8 *key; u32 nodes, pad; };
-KERNEL BOUNDS(LEAVES, 4) assay_digest_tree(digest_tree_args a) {
-	u32 first = ctaid() * NODES, n = min_u32(NODES, a.nodes - first);
-	for (u32 i = tid(); i < 8 * n; i += LEAVES) tree[i & 7][i >> 3] = a.in[(u64)first * 8 + i];
-	digest_args p = {a.dst, 0, a.key, 0, 0, 0, 0, 0, 0, 0};
-	bool root = a.nodes <= NODES;
-	merge(p, n, a.key ? KEYED : 0, root);
-	finish(p, a.out, root);
+// `nodes` chaining values an item in, ⌈nodes/NODES⌉ = `blocks` out; the digest
+// if that is one.
+template <int N> struct digest_tree_args {
+	const u32 *in;
+	u32 *out;
+	const u8 *key;
+	u32 nodes, blocks;
+	digest_item item[N];
+};
+template <int N> DEVICE void digest_tree(const digest_tree_args<N> &a) {
+	u32 index = ctaid() / a.blocks, first = ctaid() % a.blocks * NODES, n = min_u32(NODES, a.nodes - first);
+	const u32 *in = a.in + ((u64)index * a.nodes + first) * 8;
+	for (u32 i = tid(); i < 8 * n; i += LEAVES) tree[i & 7][i >> 3] = in[i];
+	bool root = a.blocks == 1;
+	merge(a.item[index].src >> 63 ? a.key : 0, n, root);
+	finish(a.item[index].dst, a.out + (u64)ctaid() * 8, root);
 }
+KERNEL BOUNDS(LEAVES, 4) assay_digest_tree(digest_tree_args<1> a) { digest_tree(a); }
+KERNEL BOUNDS(LEAVES, 4) assay_digest_trees(digest_tree_args<BATCH> a) { digest_tree(a); }

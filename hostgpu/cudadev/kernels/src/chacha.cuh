@@ -32,17 +32,27 @@ DEVICE u32 no_minimum(u32 x) {
 	return x & ~(~low & x & 0x80808080);
 }
 
-// n is the bytes of dst, at most 2^31; the counter is 32 bits.
-struct expand_args { u8 *dst; const u8 *seed; u64 stream; u32 n, pad; };
-KERNEL BOUNDS(128, 4) assay_expand(expand_args p) {
-	u32 block = ctaid() * 128 + tid(), at = block * 64;
+// BATCH is the most items of one launch: 16 bytes each, within the 4,096 bytes
+// that a kernel's parameters may take.
+enum { BATCH = 240 };
+
+// expand_args<N> are up to N streams of one seed, n bytes each (at most 2^31, so
+// that the counter's 32 bits suffice), of `blocks` blocks of threads.
+struct expand_item { u8 *dst; u64 stream; };
+template <int N> struct expand_args {
+	const u8 *seed;
+	u32 n, blocks;
+	expand_item item[N];
+};
+template <int N> DEVICE void expand(const expand_args<N> &p) {
+	u32 index = ctaid() / p.blocks, block = ctaid() % p.blocks * 128 + tid(), at = block * 64;
 	if (at >= p.n)
 		return;
 	u32 key[8], out[16];
 	UNROLL for (u32 i = 0; i < 8; i++) key[i] = load_le(p.seed + 4 * i);
-	chacha_block(out, key, block, p.stream);
+	chacha_block(out, key, block, p.item[index].stream);
 	UNROLL for (u32 i = 0; i < 16; i++) out[i] = no_minimum(out[i]);
-	u8 *dst = p.dst + at;
+	u8 *dst = p.item[index].dst + at;
 	if (((u64)dst & 15) == 0 && p.n - at >= 64) {
 		UNROLL for (u32 i = 0; i < 4; i++)
 			((u32x4 *)dst)[i] = u32x4{out[4 * i], out[4 * i + 1], out[4 * i + 2], out[4 * i + 3]};
@@ -53,3 +63,5 @@ KERNEL BOUNDS(128, 4) assay_expand(expand_args p) {
 		if (i < left)
 			dst[i] = (u8)(out[i / 4] >> (i % 4 * 8));
 }
+KERNEL BOUNDS(128, 4) assay_expand(expand_args<1> p) { expand(p); }
+KERNEL BOUNDS(128, 4) assay_expands(expand_args<BATCH> p) { expand(p); }
