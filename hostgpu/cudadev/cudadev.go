@@ -63,7 +63,6 @@ type Backend struct {
 	ctx    driver.Context
 	module driver.Module
 	props  kernels.Props
-	image  string // what was loaded: "sm_80"
 	wedged atomic.Pointer[wedge]
 
 	mu        sync.Mutex // guards what follows

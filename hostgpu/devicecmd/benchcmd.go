@@ -78,7 +78,7 @@ func bench(cmd *cobra.Command, o *options, b *benchOptions) error {
 	for _, name := range o.names() {
 		var r benchResult
 		err := during(cmd.ErrOrStderr(), "measuring "+name, func() (err error) {
-			r, err = benchDevice(ctx, name, o.config(cmd), b)
+			r, err = benchDevice(ctx, name, o.config(cmd, name), b)
 			return err
 		})
 		if err != nil {

@@ -57,7 +57,7 @@ func check(cmd *cobra.Command, o *options, random int) error {
 	for _, name := range o.names() {
 		var r checkResult
 		err := during(cmd.ErrOrStderr(), "checking "+name, func() (err error) {
-			r, err = checkDevice(name, o.config(cmd), random)
+			r, err = checkDevice(name, o.config(cmd, name), random)
 			return err
 		})
 		if err != nil {

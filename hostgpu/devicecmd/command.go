@@ -29,7 +29,7 @@ func New() *cobra.Command {
 
 // Subcommands makes the subcommands alone.
 func Subcommands() []*cobra.Command {
-	return []*cobra.Command{listCommand(), checkCommand(), benchCommand(), serveCommand()}
+	return []*cobra.Command{listCommand(), checkCommand(), benchCommand(), serveCommand(), probeCommand()}
 }
 
 // options are the flags that the commands share.
@@ -42,7 +42,7 @@ type options struct {
 }
 
 func (o *options) register(cmd *cobra.Command, all string) {
-	cmd.Flags().StringVar(&o.device, "device", all, "device to use: all one by one, auto, or names that list shows, in order of preference: cpudev,wasmdev")
+	cmd.Flags().StringVar(&o.device, "device", all, "device to use: all one by one, auto, or names that list shows, in order of preference: cudadev,cpudev; cudadev+cudadev1 are two at once")
 	cmd.Flags().BoolVar(&o.process, "process", false, "run the device in a process of its own")
 	cmd.Flags().IntVar(&o.threads, "threads", 0, "threads of the processor device; 0 is all")
 	cmd.Flags().Int64Var(&o.memory, "memory", 0, "most bytes that tensors may take; 0 is what the device has")
@@ -72,11 +72,11 @@ func (o *options) names() []string {
 	return out
 }
 
-// config makes the configuration of Open; cmd is a sibling of "serve".
-func (o *options) config(cmd *cobra.Command) devices.Config {
+// config makes the configuration of Open for one name; cmd is a sibling of "serve".
+func (o *options) config(cmd *cobra.Command, name string) devices.Config {
 	cfg := devices.Config{Threads: o.threads, MemoryBytes: o.memory,
 		Notify: func(e failover.Event) { fmt.Fprintln(cmd.ErrOrStderr(), e) }}
-	if o.process {
+	if o.process || devices.NeedsProcess(name) {
 		cfg.Process = process(cmd)
 	}
 	return cfg

@@ -14,8 +14,10 @@ import (
 
 // The test binary is also the program that --process starts.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "serve" {
-		if _, err := execute(os.Args[1:]...); err != nil {
+	if len(os.Args) > 1 && (os.Args[1] == "serve" || os.Args[1] == "probe") {
+		out, err := execute(os.Args[1:]...)
+		os.Stdout.WriteString(out)
+		if err != nil {
 			os.Exit(1)
 		}
 		return
@@ -41,6 +43,7 @@ func TestList(t *testing.T) {
 	}
 	var got struct {
 		Devices   []devices.Info
+		CUDA      devices.CUDA
 		Telemetry telemetry.Report
 	}
 	if err := json.Unmarshal([]byte(out), &got); err != nil {
@@ -48,6 +51,9 @@ func TestList(t *testing.T) {
 	}
 	if len(got.Devices) < 2 || got.Devices[len(got.Devices)-1].Name != "wasmdev" {
 		t.Errorf("devices %+v", got.Devices)
+	}
+	if (got.CUDA.Missing == "") == (len(got.CUDA.GPUs) == 0) {
+		t.Errorf("neither a GPU nor a reason: %+v", got.CUDA)
 	}
 	if got.Telemetry.Note == "" && got.Telemetry.Driver == nil {
 		t.Errorf("telemetry %+v", got.Telemetry)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/assaynet/assay/hostgpu/cudadev"
 	"github.com/assaynet/assay/hostgpu/devices"
 	"github.com/assaynet/assay/hostgpu/telemetry"
 )
@@ -24,7 +25,7 @@ func listCommand() *cobra.Command {
 				return err
 			}
 			cmd.SilenceUsage = true
-			return list(cmd.OutOrStdout(), o.output, gpus(cmd))
+			return list(cmd.OutOrStdout(), o.output, probe(cmd), gpus(cmd))
 		},
 	}
 	o.registerOutput(cmd)
@@ -52,26 +53,75 @@ func gpus(cmd *cobra.Command) telemetry.Report {
 	return r
 }
 
-func list(w io.Writer, output string, r telemetry.Report) error {
+// probe asks another process what CUDA shows, for the same reason.
+func probe(cmd *cobra.Command) devices.CUDA {
+	ctx := cmd.Context()
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	p := process(cmd)
+	p.Args[len(p.Args)-1] = "probe"
+	return devices.ProbeCUDA(ctx, *p)
+}
+
+// described are the devices of this machine, the GPUs as CUDA shows them.
+func described(c devices.CUDA) []devices.Info {
+	var out []devices.Info
+	for i := range c.GPUs {
+		g := &c.GPUs[i]
+		detail := fmt.Sprintf("%s, compute capability %d.%d, %d multiprocessors, %.1f GiB, driver of CUDA %s",
+			g.Name, g.Major, g.Minor, g.SMs, float64(g.Memory)/(1<<30), c.Version)
+		if g.Major < 8 {
+			detail += ": too old, 8.0 is needed"
+		}
+		out = append(out, devices.Info{Name: cudadev.Name(i), Detail: detail, GPU: true})
+	}
+	for _, d := range devices.List() {
+		if !d.GPU {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+func list(w io.Writer, output string, c devices.CUDA, r telemetry.Report) error {
+	all := described(c)
 	if output == "json" {
 		return printJSON(w, struct {
 			Devices   []devices.Info   `json:"devices"`
+			CUDA      devices.CUDA     `json:"cuda"`
 			Telemetry telemetry.Report `json:"telemetry"`
-		}{devices.List(), r})
+		}{all, c, r})
 	}
 	rows := [][]string{{"DEVICE", "WHAT"}}
-	for _, d := range devices.List() {
+	for _, d := range all {
 		rows = append(rows, []string{d.Name, d.Detail})
 	}
 	if err := table(w, rows); err != nil {
 		return err
 	}
 	fmt.Fprintln(w)
+	if c.Missing != "" {
+		fmt.Fprintln(w, c.Missing)
+	}
 	if r.Note != "" {
 		fmt.Fprintln(w, r.Note)
 		return nil
 	}
 	return table(w, gpuRows(r))
+}
+
+// probeCommand is what list starts.
+func probeCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    "probe",
+		Short:  "Print what NVIDIA's driver shows, as JSON",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return printJSON(cmd.OutOrStdout(), devices.ReadCUDA())
+		},
+	}
 }
 
 // gpuRows is a table of the fields that are known.

@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/assaynet/assay/hostgpu/cpudev"
+	"github.com/assaynet/assay/hostgpu/cudadev"
 	"github.com/assaynet/assay/hostgpu/device"
 	"github.com/assaynet/assay/hostgpu/failover"
 	"github.com/assaynet/assay/hostgpu/wasmdev"
@@ -57,8 +59,9 @@ type maker struct {
 	make   func(Config) (device.Backend, error)
 }
 
-// makers are in order of preference.
-var makers = []maker{
+// processors are the makers that every machine has, in order of preference;
+// GPUs come before them.
+var processors = []maker{
 	{"cpudev", false, cpuDetail, func(c Config) (device.Backend, error) {
 		return cpudev.NewBackend(cpudev.Config{Threads: c.Threads, Memory: c.MemoryBytes})
 	}},
@@ -75,64 +78,110 @@ func cpuDetail() string {
 	return "processor: " + strings.Join(isas, ", ")
 }
 
+// makers are the devices of this machine, in order of preference.
+func makers() []maker { return append(gpuMakers(), processors...) }
+
 // Info describes a device that can be opened.
 type Info struct {
 	Name   string `json:"name"`
 	Detail string `json:"detail"`
+	GPU    bool   `json:"gpu,omitempty"`
 }
 
 // List returns the devices of this machine, fastest first.
 func List() []Info {
-	out := make([]Info, len(makers))
-	for i, m := range makers {
-		out[i] = Info{m.name, m.detail()}
+	var out []Info
+	for _, m := range makers() {
+		out = append(out, Info{m.name, m.detail(), m.gpu})
 	}
 	return out
 }
 
-// find resolves a list of names.
-func find(names string) ([]maker, error) {
+// resolve finds what a list of names means: devices that share the work, and
+// those that come after them.
+func resolve(names string) (first, rest []maker, err error) {
 	if names == Auto || names == "" {
-		return makers, nil
-	}
-	var out []maker
-	for _, name := range strings.Split(names, ",") {
-		m, err := findOne(strings.TrimSpace(name))
-		if err != nil {
-			return nil, err
+		if gpus := gpuMakers(); len(gpus) > 0 {
+			return gpus, processors, nil
 		}
-		for _, o := range out {
-			if o.name == m.name {
-				return nil, fmt.Errorf("devices: %s is named twice in %q", m.name, names)
+		return processors[:1], processors[1:], nil
+	}
+	for i, part := range strings.Split(names, ",") {
+		var group []maker
+		for _, name := range strings.Split(part, "+") {
+			m, err := findOne(strings.TrimSpace(name))
+			if err != nil {
+				return nil, nil, err
 			}
+			for _, o := range slices.Concat(first, rest, group) {
+				if o.name == m.name {
+					return nil, nil, fmt.Errorf("devices: %s is named twice in %q", m.name, names)
+				}
+			}
+			group = append(group, m)
 		}
-		out = append(out, m)
+		if i == 0 {
+			first = group
+		} else if rest = append(rest, group...); len(group) > 1 {
+			return nil, nil, fmt.Errorf("devices: only the first of a list can be several at once, not %q", part)
+		}
 	}
-	return out, nil
+	return first, rest, nil
 }
 
 func findOne(name string) (maker, error) {
-	var known []string
-	for _, m := range makers {
+	if m, ok := gpuMaker(name); ok {
+		return m, nil
+	}
+	known := []string{Auto, cudadev.Name(0)}
+	for _, m := range processors {
 		if m.name == name {
 			return m, nil
 		}
 		known = append(known, m.name)
 	}
-	return maker{}, fmt.Errorf("%w %q (there are: auto, %s)", ErrUnknown, name, strings.Join(known, ", "))
+	return maker{}, fmt.Errorf("%w %q (there are: %s)", ErrUnknown, name, strings.Join(known, ", "))
 }
 
-// Open opens the first that starts of a list of devices, "a,b,c", or Auto.
+// Open opens the first that starts of a list of devices, "a,b,c", or Auto. The
+// first of a list may be several that share the work, "cudadev+cudadev1,cpudev",
+// as all GPUs do in Auto.
 // In processes of their own, or if several are listed, a device that fails is
 // restored or replaced by the next of the list, see package failover. A single
 // device in this process, and Auto there, is opened as it is: nothing but this
 // process can make it fail.
 func Open(names string, cfg Config) (*Device, error) {
-	list, err := find(names)
+	first, rest, err := resolve(names)
 	if err != nil {
 		return nil, err
 	}
-	if cfg.Process == nil && (len(list) == 1 || names == Auto || names == "") {
+	if len(first) > 1 {
+		return openGroup(first, rest, cfg)
+	}
+	if cfg.Process == nil && (names == Auto || names == "") {
+		return openFirst(slices.Concat(first, rest), cfg)
+	}
+	return openList(slices.Concat(first, rest), cfg)
+}
+
+// openFirst opens the first of a list that starts, in this process.
+func openFirst(list []maker, cfg Config) (*Device, error) {
+	var errs []error
+	for _, m := range list {
+		b, err := m.make(cfg)
+		if err == nil {
+			return &Device{Device: device.New(b)}, nil
+		}
+		if cfg.Notify != nil {
+			cfg.Notify(failover.Event{Kind: failover.Skipped, From: m.name, Err: err})
+		}
+		errs = append(errs, fmt.Errorf("%s: %w", m.name, err))
+	}
+	return nil, errors.Join(errs...)
+}
+
+func openList(list []maker, cfg Config) (*Device, error) {
+	if cfg.Process == nil && len(list) == 1 {
 		b, err := list[0].make(cfg)
 		if err != nil {
 			return nil, err

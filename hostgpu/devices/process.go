@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/assaynet/assay/hostgpu/cudadev/driver"
 	"github.com/assaynet/assay/hostgpu/device"
 	"github.com/assaynet/assay/hostgpu/failover"
 	"github.com/assaynet/assay/hostgpu/plugin"
@@ -16,7 +17,16 @@ import (
 // Device is an open device.
 type Device struct {
 	device.Device
-	list *failover.Backend // nil: one device in this process
+	list  *failover.Backend // nil: one device in this process, or several
+	parts []*Device         // those
+}
+
+// Parts is how many devices compute at once: a job uses one of them.
+func (d *Device) Parts() int { return max(1, len(d.parts)) }
+
+// NewSpaceNear implements device.Cluster.
+func (d *Device) NewSpaceNear(from device.Space, limit int64) (device.Space, error) {
+	return device.NewSpaceNear(d.Device, from, limit)
 }
 
 // ErrNoTelemetry says that telemetry is only read in a device process.
@@ -27,7 +37,14 @@ var ErrNoTelemetry = errors.New("devices: telemetry needs a device in a process 
 func (d *Device) Telemetry(ctx context.Context) (telemetry.Report, error) {
 	var r telemetry.Report
 	if d.list == nil {
-		return r, ErrNoTelemetry
+		// Each process reports all GPUs.
+		err := ErrNoTelemetry
+		for _, p := range d.parts {
+			if r, err = p.Telemetry(ctx); err == nil {
+				return r, nil
+			}
+		}
+		return r, err
 	}
 	var raw []byte
 	err := d.list.Inner(func(b device.Backend) (err error) {
@@ -50,19 +67,30 @@ func (d *Device) Telemetry(ctx context.Context) (telemetry.Report, error) {
 	return r, nil
 }
 
-// Energy is what the GPU of this device has used, in joules since its driver
+// Energy is what the GPUs of this device have used, in joules since the driver
 // was loaded; false where that is not known, or the device is not a GPU.
 func (d *Device) Energy(ctx context.Context) (joules float64, known bool) {
-	m, err := findOne(d.Name())
-	if err != nil || !m.gpu {
-		return 0, false
+	for _, p := range d.parts {
+		j, ok := p.Energy(ctx)
+		if !ok {
+			return 0, false
+		}
+		joules += j
+	}
+	if len(d.parts) > 0 {
+		return joules, true
 	}
 	r, err := d.Telemetry(ctx)
-	// A device computes on the first GPU.
-	if err != nil || len(r.GPUs) == 0 || r.GPUs[0].EnergyMillijoules == nil {
+	if err != nil || r.Using == nil {
 		return 0, false
 	}
-	return float64(*r.GPUs[0].EnergyMillijoules) / 1000, true
+	// A part of a split GPU has no meter of its own, and no entry here.
+	for i := range r.GPUs {
+		if g := &r.GPUs[i]; g.UUID != nil && *g.UUID == *r.Using && g.EnergyMillijoules != nil {
+			return float64(*g.EnergyMillijoules) / 1000, true
+		}
+	}
+	return 0, false
 }
 
 // Pid is the id of the process that serves the device now; empty if none does.
@@ -99,11 +127,14 @@ func openProcess(name string, cfg Config) (device.Backend, error) {
 // that started this one, with telemetry where there is a driver, and returns at
 // the end.
 func Serve(name string, cfg Config) error {
-	list, err := find(name)
+	first, _, err := resolve(name)
 	if err != nil {
 		return err
 	}
-	b, err := list[0].make(cfg)
+	if len(first) > 1 {
+		return fmt.Errorf("devices: a process serves one device, not %q", name)
+	}
+	b, err := first[0].make(cfg)
 	if err != nil {
 		return err
 	}
@@ -112,10 +143,20 @@ func Serve(name string, cfg Config) error {
 		defer reader.Close()
 	}
 	plugin.Serve(plugin.ServeConfig{Backend: b, Telemetry: func(context.Context) ([]byte, error) {
+		r := telemetry.Report{}
 		if note != nil {
-			return json.Marshal(telemetry.Report{Note: note.Error()})
+			r.Note = note.Error()
+		} else {
+			r = reader.Read()
 		}
-		return json.Marshal(reader.Read())
+		if g, ok := b.(gpu); ok {
+			id := g.Info().UUID
+			r.Using = &id
+		}
+		return json.Marshal(r)
 	}})
 	return b.Close()
 }
+
+// gpu is a backend that knows which GPU it is.
+type gpu interface{ Info() driver.Info }

@@ -20,6 +20,9 @@ type Report struct {
 	Driver *string `json:"driver,omitempty"` // version
 	CUDA   *int    `json:"cuda,omitempty"`   // highest version of the driver, 1000·major + 10·minor
 	GPUs   []GPU   `json:"gpus,omitempty"`
+	// Using is the UUID of the GPU, or of the part of one, that the process
+	// computes on.
+	Using *string `json:"using,omitempty"`
 }
 
 // GPU is one device.
