@@ -80,7 +80,8 @@ func (s *stream) Launch(batch []driver.Launch) error {
 			return err
 		}
 		l.Args = bytes.Clone(l.Args)
-		if err := s.push("cuLaunchKernel", func() error { return s.launch(f, l) }); err != nil {
+		n := s.c.launches.Add(1)
+		if err := s.push("cuLaunchKernel", func() error { return s.launch(f, l, n) }); err != nil {
 			return err
 		}
 	}
@@ -89,9 +90,10 @@ func (s *stream) Launch(batch []driver.Launch) error {
 
 var errProvoked = errors.New("provoked")
 
-func (s *stream) launch(f *function, l driver.Launch) error {
+// launch runs the nth launch that the context was given.
+func (s *stream) launch(f *function, l driver.Launch, n int64) error {
 	faults := &s.c.d.cfg.Faults
-	switch n := s.c.launches.Add(1); n {
+	switch n {
 	case faults.Hang:
 		<-s.c.ctx.Done()
 		return nil
