@@ -4,6 +4,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/assaynet/assay/hostgpu/cpudev"
 	"github.com/assaynet/assay/hostgpu/cudadev/driver/emulated"
 	"github.com/assaynet/assay/hostgpu/cudadev/ptx"
 	"github.com/assaynet/assay/hostgpu/device"
@@ -39,15 +40,62 @@ func newDevice(t testing.TB, gpu emulated.Config, cfg Config) device.Device {
 	return device.New(newBackend(t, gpu, cfg))
 }
 
-// TestConformance is the suite of all devices on the PTX that ships.
+// small says whether the emulator runs a case in a few milliseconds.
+func small(c devicetest.Case) bool {
+	work := int64(0)
+	for _, t := range c.Tensors {
+		work += t.Shape.Elems()
+	}
+	switch c.Op {
+	case device.OpGemm, device.OpLinear:
+		work = int64(c.Tensors[0].Shape.Rows) * int64(c.Tensors[0].Shape.Cols) * int64(c.Tensors[1].Shape.Cols) / 64
+	}
+	return work < 600
+}
+
+// TestConformance is the suite of all devices on the PTX that ships, without
+// the larger cases unless all are asked for.
 func TestConformance(t *testing.T) {
 	for name, gpu := range gpus {
 		t.Run(name, func(t *testing.T) {
-			if !full {
-				t.Skip("takes the emulator minutes: make test-cuda-emulated")
-			}
 			gpu.Checks = ptx.AllChecks()
-			devicetest.Run(t, newDevice(t, gpu, Config{}))
+			dev := newDevice(t, gpu, Config{})
+			if full {
+				devicetest.Run(t, dev)
+				return
+			}
+			n := 0
+			devicetest.RunPart(t, dev, func(c devicetest.Case) bool {
+				// Of the cases that are alike in all but values, every fourth.
+				n++
+				return small(c) && n%4 == 0
+			})
 		})
+	}
+}
+
+// TestDigest: the digest that device check prints is that of the processor.
+func TestDigest(t *testing.T) {
+	if !full {
+		t.Skip("takes the emulator a minute: make test-cuda-emulated")
+	}
+	cpu, err := cpudev.New(cpudev.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cpu.Close()
+	want, err := devicetest.Check(cpu)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, gpu := range gpus {
+		got, err := devicetest.Check(newDevice(t, gpu, Config{}))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if got.Failed > 0 || got.Digest != want.Digest {
+			t.Errorf("%s: digest %x, want %x; %v", name, got.Digest, want.Digest, got.Mismatches)
+		}
+		t.Logf("%s: %d cases, digest %x", name, got.Cases, got.Digest)
 	}
 }
