@@ -14,6 +14,8 @@ type block struct {
 	bars   [16]barrier
 	mbars  map[uint64]*mbarrier
 	race   *race
+
+	scratch *wgmmaScratch
 }
 
 // sharedPoison fills shared memory before a block starts, since it is undefined.

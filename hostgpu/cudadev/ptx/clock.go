@@ -30,6 +30,7 @@ type race struct {
 	clocks  []clock  // of each thread
 	wrote   []event  // last plain write of each byte of shared memory
 	others  [][]group
+	split   []bool // of each word: bytes have entries of their own, else the first has the word's
 }
 
 // event is an access at an agent's time; 0 is none.
@@ -59,8 +60,12 @@ func newRace(l *launch) *race {
 		r.own[i] = 1
 	}
 	r.clocks = make([]clock, threads)
-	r.wrote = make([]event, l.sharedEnd)
-	r.others = make([][]group, l.sharedEnd)
+	r.wrote = make([]event, (l.sharedEnd+3)&^3)
+	r.others = make([][]group, len(r.wrote))
+	r.split = make([]bool, len(r.wrote)/4)
+	for i, room := 0, make([]group, len(r.wrote)/2); i < len(r.others); i += 4 {
+		r.others[i] = room[i/2 : i/2 : i/2+2]
+	}
 	return r
 }
 
@@ -75,6 +80,7 @@ func (r *race) reset() {
 	for i := range r.own {
 		r.own[i]++
 	}
+	clear(r.split)
 }
 
 // join adds what a thread knows to c, and the thread's own accesses.

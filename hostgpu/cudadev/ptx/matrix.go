@@ -52,13 +52,15 @@ func compileLdmatrix(c *compiler, s *stmt) {
 // matrixK is how many int8 products an element of a result takes at most.
 const matrixK = 32
 
-// products adds to sums[i][j] the dot product of row i of a and row j of b,
-// each of matrixK bytes that are signed or not. Two columns share a 64-bit
-// accumulator: 32 products of bytes stay below 2^21, so the low half never
-// reaches the high one but by its sign, which is taken out again.
-func products(a, b [][matrixK]int32, sums func(i, j int, v int64)) {
-	var pair [matrixK]int64
-	for j := 0; j < len(b); j += 2 {
+// products sets out[i][j], rows behind each other, to the dot product of row i of
+// a and row j of b, each of matrixK bytes that are signed or not; b has an even
+// number of rows. Two rows of b share a 64-bit sum: 32 products of bytes stay
+// below 2^21, so the low half never reaches the high one but by its sign, which
+// is taken out again.
+func products(a, b [][matrixK]int32, out []int64) {
+	n := len(b)
+	for j := 0; j < n; j += 2 {
+		var pair [matrixK]int64
 		for k := range pair {
 			pair[k] = int64(b[j][k]) + int64(b[j+1][k])<<32
 		}
@@ -71,16 +73,18 @@ func products(a, b [][matrixK]int32, sums func(i, j int, v int64)) {
 			}
 			x += y
 			low := int64(int32(x))
-			sums(i, j, low)
-			sums(i, j+1, (x-low)>>32)
+			out[i*n+j], out[i*n+j+1] = low, (x-low)>>32
 		}
 	}
 }
 
 // bytesOf spreads the four bytes of v.
 func bytesOf(dst []int32, v uint64, t typ) {
-	for i := range 4 {
-		dst[i] = int32(extend(v>>(8*i), 8, t))
+	_ = dst[3]
+	if t.kind == 's' {
+		dst[0], dst[1], dst[2], dst[3] = int32(int8(v)), int32(int8(v>>8)), int32(int8(v>>16)), int32(int8(v>>24))
+	} else {
+		dst[0], dst[1], dst[2], dst[3] = int32(uint8(v)), int32(uint8(v>>8)), int32(uint8(v>>16)), int32(uint8(v>>24))
 	}
 }
 
@@ -141,15 +145,18 @@ func compileMma(c *compiler, s *stmt) {
 				bytesOf(B[group][at+i*16:], w.rows[r][l], tb)
 			}
 		}
+		var sums [16 * 8]int64
 		var out [4]row
-		products(A[:8*rowHalves], B[:], func(i, j int, v int64) {
+		products(A[:8*rowHalves], B[:], sums[:])
+		for at, v := range sums[:64*rowHalves] {
+			i, j := at/8, at%8
 			l, n := i%8*4+j/2, i/8*2+j%2
 			v += sext(w.rows[e[n]][l], 32)
 			if sat {
 				v = clamp(v, -1<<31, 1<<31-1)
 			}
 			out[n][l] = uint64(uint32(v))
-		})
+		}
 		for i, r := range d {
 			w.rows[r] = out[i]
 		}

@@ -24,54 +24,82 @@ func (r *race) before(t int, agent, time uint32, fenced bool) bool {
 }
 
 // record checks and notes an access by an agent that thread t issues. async is
-// for accesses through the asynchronous proxy.
+// for accesses through the asynchronous proxy. Whole words are one entry until
+// somebody touches a part of one.
 func (r *race) record(w *warp, lane int, agent uint32, a uint64, n int, how access, async bool) {
-	t, time := w.id*32+lane, r.own[agent]
-	line := int32(0)
-	if int(w.cur) < len(w.prog.code) {
-		line = w.prog.code[w.cur].line
-	}
-	atomic := how&atomics != 0
-	for i := a; i < a+uint64(n); i++ {
-		last := &r.wrote[i]
-		if last.time != 0 && !r.before(t, last.agent, last.time, async && !last.async) {
-			r.report(w, lane, i, how, "written", last.agent, last.line, async && !last.async)
-		}
-		list := r.others[i]
-		if len(list) > 0 {
-			keep := list[:0]
-			for _, g := range list {
-				conflict := (how&writes != 0 || g.write) && !(atomic && g.atomic)
-				ordered := true
-				for m := g.mask; m != 0; m &= m - 1 {
-					who := g.index*32 + uint32(bits.TrailingZeros32(m))
-					if r.before(t, who, g.time, async && !g.async) {
-						continue
-					}
-					if ordered = false; conflict {
-						what := "read"
-						if g.write {
-							what = "changed"
-						}
-						r.report(w, lane, i, how, what, who, g.line, false)
-					}
-				}
-				// A write matters to those who do not know of it, whoever has
-				// read it since.
-				if !ordered || how&writes == 0 && g.write {
-					keep = append(keep, g)
-				}
-			}
-			r.others[i] = keep
-		}
-		if how&writes != 0 && !atomic {
-			*last = event{agent: agent, time: time, async: async, line: line}
-			r.others[i] = r.others[i][:0]
+	e := touch{lane: lane, agent: agent, how: how, async: async, line: w.prog.code[w.cur].line}
+	for i, end := a, a+uint64(n); i < end; {
+		if i%4 == 0 && end-i >= 4 && !r.split[i/4] {
+			r.check(w, &e, i)
+			i += 4
 			continue
 		}
-		r.others[i] = addTo(r.others[i], group{index: agent / 32, mask: 1 << (agent % 32), time: time, line: line,
-			write: how&writes != 0, atomic: atomic, async: async})
+		if !r.split[i/4] {
+			r.split[i/4] = true
+			for first, j := i&^3, uint64(1); j < 4; j++ {
+				r.wrote[first+j] = r.wrote[first]
+				r.others[first+j] = append(r.others[first+j][:0], r.others[first]...)
+			}
+		}
+		r.check(w, &e, i)
+		i++
 	}
+}
+
+// touch is an access that is being recorded.
+type touch struct {
+	lane  int
+	agent uint32
+	how   access
+	async bool
+	line  int32
+}
+
+// check compares an access with those before it to the same byte, or word.
+func (r *race) check(w *warp, e *touch, i uint64) {
+	t := w.id*32 + e.lane
+	atomic, write := e.how&atomics != 0, e.how&writes != 0
+	last := &r.wrote[i]
+	if last.time != 0 && !r.before(t, last.agent, last.time, e.async && !last.async) {
+		r.report(w, e.lane, i, e.how, "written", last.agent, last.line, e.async && !last.async)
+	}
+	list := r.others[i]
+	if len(list) > 0 {
+		keep := list[:0]
+		for _, g := range list {
+			conflict := (write || g.write) && !(atomic && g.atomic)
+			ordered := true
+			for m := g.mask; m != 0; m &= m - 1 {
+				who := g.index*32 + uint32(bits.TrailingZeros32(m))
+				if r.before(t, who, g.time, e.async && !g.async) {
+					continue
+				}
+				ordered = false
+				if !conflict {
+					break
+				}
+				what := "read"
+				if g.write {
+					what = "changed"
+				}
+				r.report(w, e.lane, i, e.how, what, who, g.line, false)
+			}
+			// A write matters to those who do not know of it, whoever has read
+			// it since.
+			if !ordered || !write && g.write {
+				keep = append(keep, g)
+			}
+		}
+		list = keep
+	}
+	time := r.own[e.agent]
+	if write && !atomic {
+		*last = event{agent: e.agent, time: time, async: e.async, line: e.line}
+		r.others[i] = list[:0]
+		return
+	}
+	r.others[i] = addTo(list, group{index: e.agent / 32, mask: 1 << (e.agent % 32), time: time, line: e.line,
+		write: write, atomic: atomic, async: e.async})
 }
 
 // addTo joins an access to the entry of its group, if there is one.

@@ -319,12 +319,15 @@ func (w *warp) waitWgmma(n int) {
 // wgmma.mma_async.m64nNk32). Lane l has rows l/4 and l/4 + 8; register r has
 // column 8·(r/4) + 2·(l%4) + r%2, and the second row where r%4 is above 1.
 func (op *wgmmaOp) run(w *warp) {
-	a, b := make([][matrixK]int32, 16), make([][matrixK]int32, op.n)
+	if w.scratch == nil {
+		w.scratch = &wgmmaScratch{}
+	}
+	a, b, sums := w.scratch.a[:], w.scratch.b[:op.n], w.scratch.sums[:16*op.n]
 	load := func(dst *[matrixK]int32, d descriptor, r int, t typ) {
 		for half := range 2 {
 			p := w.shared[d.address(r, half):][:16]
-			for i, v := range p {
-				dst[16*half+i] = int32(extend(uint64(v), 8, t))
+			for i := 0; i < 16; i += 4 {
+				bytesOf(dst[16*half+i:], get(p[i:], 4), t)
 			}
 		}
 	}
@@ -341,7 +344,9 @@ func (op *wgmmaOp) run(w *warp) {
 	for j := range b {
 		load(&b[j], op.b, j, op.tb)
 	}
-	products(a, b, func(i, j int, v int64) {
+	products(a, b, sums)
+	for at, v := range sums {
+		i, j := at/op.n, at%op.n
 		l, r := i%8*4+j%8/2, j/8*4+i/8*2+j%2
 		sum := &w.rows[op.d[r]][l]
 		if op.keep {
@@ -351,5 +356,12 @@ func (op *wgmmaOp) run(w *warp) {
 			v = clamp(v, -1<<31, 1<<31-1)
 		}
 		*sum = uint64(uint32(v))
-	})
+	}
+}
+
+// wgmmaScratch is room for the operands of one operation.
+type wgmmaScratch struct {
+	a    [16][matrixK]int32
+	b    [256][matrixK]int32
+	sums [16 * 256]int64
 }
