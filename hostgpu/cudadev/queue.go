@@ -157,11 +157,22 @@ func (q *queue) alloc(n int64) (*mem, error) {
 	b.mu.Unlock()
 	m := &mem{block: blk, addr: blk.addr(), n: n, raw: true}
 	m.home.Store(q.line)
+	if len(after) == 0 {
+		return m, nil
+	}
+	// An operation of its own: freed unused, the memory must still wait for
+	// those who had it before.
+	op := q.begin()
+	var err error
 	for _, u := range after {
-		if err := q.follow(u.line, u.last()); err != nil {
-			q.Free(m)
-			return nil, b.fail(err)
+		if err = q.follow(u.line, u.last()); err != nil {
+			break
 		}
+	}
+	q.end(op)
+	if err != nil {
+		q.Free(m)
+		return nil, b.fail(err)
 	}
 	return m, nil
 }
@@ -277,18 +288,18 @@ func (q *queue) Run(t *device.Task) error {
 	if err := b.usable(); err != nil {
 		return err
 	}
+	scratch, err := q.scratchOf(kernels.Scratch(t, b.props))
+	if err != nil {
+		return err
+	}
 	n := q.begin()
-	err := q.run(t, n)
+	err = q.run(t, n, scratch)
 	q.end(n)
 	return b.fail(err)
 }
 
-func (q *queue) run(t *device.Task, n uint64) error {
+func (q *queue) run(t *device.Task, n, scratch uint64) (err error) {
 	if err := q.order(t, n); err != nil {
-		return err
-	}
-	scratch, err := q.scratchOf(kernels.Scratch(t, q.b.props))
-	if err != nil {
 		return err
 	}
 	q.plan = kernels.Plan(q.plan[:0], t, q.address, scratch, q.b.props)
