@@ -21,18 +21,19 @@ const (
 
 // Export names. All take and return scalars only; bytes move through host calls.
 const (
-	ExportABI        = "assay_abi"    // () -> i32, must return Version
-	ExportPowSetup   = "pow_setup"    // () : once a sprint, expands weights from the seed
-	ExportPowUnits   = "pow_units"    // (n i32) : computes units assay.unit_index(0..n-1)
-	ExportInfer      = "infer"        // () : reads the request, emits tokens
-	ExportCheck      = "check"        // () : the same with known tokens, as one prefill
-	ExportInitialize = "_initialize"  // WASI reactor initialisation (stock Go, C)
-	ExportMemory     = "memory"       // linear memory 0
-	ReservedPrefix   = "assay:"       // names the rewriter adds; a module that uses it is refused
-	ExportStart      = "assay:start"  // the module's start function, exported by the rewriter
-	GlobalGas        = "assay:gas"    // mutable i64: gas left
-	GlobalStack      = "assay:stack"  // mutable i32: stack units left
-	GlobalTrap       = "assay:status" // mutable i32: Trap code set by rewritten code before unreachable
+	ExportABI        = "assay_abi"     // () -> i32, must return Version
+	ExportPowSetup   = "pow_setup"     // () : once a sprint, expands weights from the seed
+	ExportPowUnits   = "pow_units"     // (n i32) : computes units assay.unit_index(0..n-1)
+	ExportInfer      = "infer"         // () : reads the request, emits tokens
+	ExportCheck      = "check"         // () : the same with known tokens, as one prefill
+	ExportInitialize = "_initialize"   // WASI reactor initialisation (stock Go, C)
+	ExportMemory     = "memory"        // linear memory 0
+	ReservedPrefix   = "assay:"        // names the rewriter adds; a module that uses it is refused
+	ExportStart      = "assay:start"   // the module's start function, exported by the rewriter
+	GlobalGas        = "assay:gas"     // mutable i64: gas left of the slice that is running
+	GlobalReserve    = "assay:reserve" // mutable i64: gas left beyond it; the two together are what is left
+	GlobalStack      = "assay:stack"   // mutable i32: stack units left
+	GlobalTrap       = "assay:status"  // mutable i32: Trap code set by rewritten code before unreachable
 )
 
 // Sizes of the fixed-width values that cross the boundary, in bytes.

@@ -16,7 +16,13 @@ type step struct {
 	op       wasmbin.Op
 	canon    floatShape // how its result is made canonical, shapeNone if it is not
 	free     bool       // a loop in which nothing else changes the gas counter
+	plain    bool       // a loop without parameters
+	ends     bool       // a loop whose end is reached
+	host     bool       // a call of an imported function
+	check    bool       // stop behind this call when the counter is below zero
 	depth    int32
+	label    uint32   // of br and br_if
+	kept     [2]int32 // of a loop: what of plan.kept it assigns to
 	off, end int
 }
 
@@ -25,12 +31,15 @@ type plan struct {
 	shape
 	steps   []step
 	regions []region
-	frame   int64 // slots of locals and operands
-	calls   bool  // calls functions
-	turns   bool  // has a loop
-	outside int   // instructions that let others change the gas counter
-	total   int64 // cost of all regions
-	bulk    bool  // needs the helper that prices operands
+	frame   int64    // slots of locals and operands
+	calls   bool     // calls functions
+	turns   bool     // has a loop
+	outside int      // instructions that let others change the gas counter
+	total   int64    // cost of all regions
+	bulk    bool     // needs the helper that prices operands
+	counted bool     // the frame takes stack units
+	leave   bool     // stop when the counter is below zero on the way out
+	kept    []uint32 // locals, loop by loop
 }
 
 // open is a block, loop, if or the function itself while it is analysed.
@@ -44,6 +53,7 @@ type open struct {
 	armEnd   int32 // region at the end of the then arm; none if dead
 	step     int32 // step of a loop
 	outside  int   // plan.outside when it was opened
+	sets     int   // analyzer.sets when it was opened
 }
 
 const none int32 = -1
@@ -51,14 +61,17 @@ const none int32 = -1
 // analyzer analyses the functions of a module one after the other and reuses
 // its memory: a plan is valid until the next call.
 type analyzer struct {
-	m     *wasmbin.Module
-	c     *wasmbin.Checker
-	costs *Schedule
-	max   *Limits
-	p     plan
-	open  []open
-	cur   int32 // region being accumulated, none when unreachable
-	nan   nanFlow
+	m      *wasmbin.Module
+	c      *wasmbin.Checker
+	costs  *Schedule
+	max    *Limits
+	p      plan
+	open   []open
+	cur    int32 // region being accumulated, none when unreachable
+	nan    nanFlow
+	bounds bounder
+	sets   []uint32 // locals that are assigned to in the open loops
+	stamps []int32  // by local: the last loop that has it in kept, + 1
 }
 
 func newAnalyzer(m *wasmbin.Module, max *Limits, costs *Schedule) *analyzer {
@@ -74,13 +87,15 @@ func (a *analyzer) function(i int) (*plan, error) {
 		shape:   shape{offset: body.From, locals: len(locals)},
 		steps:   a.p.steps[:0],
 		regions: a.p.regions[:0],
+		kept:    a.p.kept[:0],
 	}
+	a.sets, a.stamps = a.sets[:0], append(a.stamps[:0], make([]int32, len(locals))...)
 	for _, t := range locals {
 		a.p.slots += t.Slots()
 	}
 	a.open = append(a.open[:0], open{op: wasmbin.OpBlock, live: true})
 	a.nan.begin(locals, len(a.m.FuncType(uint32(a.m.ImportedFuncs+i)).Params))
-	a.cur = a.begin(none, true)
+	a.cur = a.begin(none, false)
 	a.charge(int64(a.costs.Function) + int64(a.p.slots)/int64(a.costs.PerSlots))
 	var in wasmbin.Instr
 	for !a.c.Done() {
@@ -101,7 +116,32 @@ func (a *analyzer) function(i int) (*plan, error) {
 	for _, r := range a.p.regions {
 		a.p.total += r.cost
 	}
+	a.p.counted = a.p.calls || a.p.frame > int64(a.costs.LeafSlots)
+	a.p.regions[0].check = a.p.entryChecked()
+	a.bound()
 	return &a.p, nil
+}
+
+// entryChecked says whether the counter is checked when the function is
+// entered: not in a small leaf, nor if a loop, whose turns are checked, begins
+// before the function can do anything at length.
+func (p *plan) entryChecked() bool {
+	if !p.counted && !p.turns {
+		return p.total > UncheckedLeaf
+	}
+	if p.regions[0].cost > UncheckedLeaf {
+		return true
+	}
+	for i := range p.steps {
+		switch p.steps[i].op {
+		case wasmbin.OpLoop:
+			return false
+		case wasmbin.OpCall, wasmbin.OpCallIndirect, wasmbin.OpIf, wasmbin.OpElse, wasmbin.OpEnd, wasmbin.OpBr, wasmbin.OpBrIf,
+			wasmbin.OpBrTable, wasmbin.OpReturn, wasmbin.OpUnreachable:
+			return true
+		}
+	}
+	return true
 }
 
 // measure keeps the shape of the function, unreachable code included, and
@@ -161,6 +201,16 @@ func (a *analyzer) step(in *wasmbin.Instr, live bool) {
 	a.charge(a.costs.Op(in.Op))
 	a.nan.visit(a, in, n)
 	switch in.Op {
+	case wasmbin.OpBr, wasmbin.OpBrIf:
+		a.p.steps[n].label = in.A
+	case wasmbin.OpLocalSet, wasmbin.OpLocalTee:
+		if a.p.openLoops > 0 {
+			a.sets = append(a.sets, in.A)
+		}
+	case wasmbin.OpCall:
+		a.p.steps[n].host = int(in.A) < a.m.ImportedFuncs
+	}
+	switch in.Op {
 	case wasmbin.OpBr:
 		a.branch(in.A)
 		a.cur = none
@@ -204,7 +254,7 @@ func (a *analyzer) enter(in *wasmbin.Instr, live bool) {
 	if live {
 		n := a.emit(in)
 		a.nan.visit(a, in, n)
-		f.entry, f.step, f.outside = a.cur, n, a.p.outside
+		f.entry, f.step, f.outside, f.sets = a.cur, n, a.p.outside, len(a.sets)
 		switch in.Op {
 		case wasmbin.OpBlock:
 			a.charge(a.costs.Op(in.Op))
@@ -213,6 +263,7 @@ func (a *analyzer) enter(in *wasmbin.Instr, live bool) {
 			a.cur = a.begin(n, false)
 		case wasmbin.OpLoop:
 			// A loop's own price is paid at each turn.
+			a.p.steps[n].plain = in.Block() < 0 || len(a.m.Types[in.Block()].Params) == 0
 			a.p.turns = true
 			a.cur = a.begin(n, true)
 			a.charge(a.costs.Op(in.Op))
@@ -242,8 +293,10 @@ func (a *analyzer) leave(in *wasmbin.Instr, live bool) {
 	}
 	if f.op == wasmbin.OpLoop {
 		a.p.openLoops--
-		if f.live && f.outside == a.p.outside {
-			a.p.steps[f.step].free = true
+		if f.live {
+			a.p.steps[f.step].free = f.outside == a.p.outside
+			a.p.steps[f.step].ends = a.cur != none
+			a.keep(&f)
 		}
 	}
 	var n int32
@@ -259,6 +312,20 @@ func (a *analyzer) leave(in *wasmbin.Instr, live bool) {
 	if f.live {
 		a.cur = a.after(&f, top, n)
 	}
+}
+
+// keep notes what the loop f, which ends here, assigns to. Loops around it
+// assign to the same.
+func (a *analyzer) keep(f *open) {
+	from := len(a.p.kept)
+	for _, l := range a.sets[f.sets:] {
+		if a.stamps[l] != f.step+1 {
+			a.stamps[l] = f.step + 1
+			a.p.kept = append(a.p.kept, l)
+		}
+	}
+	a.sets = append(a.sets[:f.sets], a.p.kept[from:]...)
+	a.p.steps[f.step].kept = [2]int32{int32(from), int32(len(a.p.kept))}
 }
 
 // after returns the region of the code behind the end (step n) of frame f.

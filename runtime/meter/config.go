@@ -4,7 +4,7 @@ import "github.com/assaynet/assay/runtime/wasmbin"
 
 // RewriterVersion identifies the injected code. It changes whenever the same
 // module, configuration and schedule would give another binary.
-const RewriterVersion = 3
+const RewriterVersion = 4
 
 // Limits is what a module may have at most. The bounds of the embedded
 // wasmbin.Limits hold for the format; the others keep an optimizing compiler
@@ -94,6 +94,10 @@ type Config struct {
 	// lowered to it, a greater initial size is refused.
 	MemoryPages uint32
 
+	// SliceGas is how much gas a guest gets at a time; 0 means DefaultSlice.
+	// Between two slices it leaves compiled code. No result depends on it.
+	SliceGas int64
+
 	// Import decides about an imported function: nil admits it. A nil Import
 	// admits no imports at all. The error becomes the cause of an
 	// InvalidModuleError.
@@ -102,6 +106,16 @@ type Config struct {
 	// ExportGlobals exports every mutable global of the module under
 	// GlobalPrefix and its index, for snapshots.
 	ExportGlobals bool
+}
+
+// DefaultSlice is a millisecond of the reference machine at most.
+const DefaultSlice = 4_000_000
+
+func (c *Config) slice() int64 {
+	if c.SliceGas > 0 {
+		return c.SliceGas
+	}
+	return DefaultSlice
 }
 
 // GlobalPrefix and the decimal index of a mutable global form the name under

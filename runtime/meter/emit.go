@@ -1,7 +1,9 @@
 package meter
 
 import (
-	"github.com/assaynet/assay/runtime/abi"
+	"cmp"
+	"slices"
+
 	"github.com/assaynet/assay/runtime/wasmbin"
 )
 
@@ -12,8 +14,9 @@ const UncheckedLeaf = 1 << 14
 
 // ids are the indexes of what the rewriter adds to a module.
 type ids struct {
-	gas, stack, status uint32 // globals
-	stop, charge       uint32 // helper functions
+	gas, stack, status, reserve uint32 // globals
+	helpers                     uint32 // first helper function
+	pause                       uint32 // table
 }
 
 // emitter writes rewritten function bodies.
@@ -21,10 +24,14 @@ type emitter struct {
 	ids
 	m       *wasmbin.Module
 	costs   *Schedule
+	slice   int64
 	results func([]wasmbin.ValType) uint32 // type index of () -> results
 	out     []byte
 	next    uint32 // first free local
 	locals  []wasmbin.LocalGroup
+	depth   uint32            // constructs that are open in what is written
+	types   []wasmbin.ValType // of the locals of the original
+	at      []uint32          // where the constructs of the original are among them
 	temps   map[wasmbin.ValType]uint32
 
 	// mirror says that the i64 scratch local equals the gas counter: so it is
@@ -37,6 +44,19 @@ type emitter struct {
 	// longer: since a check, and up to the next charge, call or label.
 	fresh bool
 	arms  []bool // fresh at the ifs that are open
+	turns []turn // loops that are open
+
+	made  map[string]uint32 // helper functions by what they do
+	order []string          // the same, by index
+}
+
+// turn is an open loop.
+type turn struct {
+	depth int32 // of its end
+	cost  int64 // of its first region
+	apart bool  // the way to the refill is behind its code
+	ends  bool  // control gets from its end to what follows
+	kept  []uint32
 }
 
 func (e *emitter) op(op wasmbin.Op) {
@@ -79,44 +99,102 @@ func (e *emitter) body(i int, p *plan) []byte {
 	e.next = uint32(len(t.Params) + b.Locals)
 	clear(e.temps)
 
-	counted := p.calls || p.frame > int64(e.costs.LeafSlots)
-	wrapped := counted || p.turns || p.total > UncheckedLeaf
-	if wrapped {
-		e.index(wasmbin.OpBlock, 0x40)
-		e.op(wasmbin.OpBlock)
-		e.blockType(t.Results)
+	e.types = append(e.types[:0], t.Params...)
+	for _, g := range b.Groups {
+		e.types = append(e.types, slices.Repeat([]wasmbin.ValType{g.Type}, int(g.Count))...)
 	}
-	weight := int64(e.costs.FrameBase) + p.frame
-	if counted {
-		tmp := e.temp(wasmbin.I32)
-		e.index(wasmbin.OpGlobalGet, e.stack)
-		e.constant(wasmbin.OpI32Const, weight)
-		e.op(wasmbin.OpI32Sub)
-		e.index(wasmbin.OpLocalTee, tmp)
-		e.index(wasmbin.OpGlobalSet, e.stack)
-		e.index(wasmbin.OpLocalGet, tmp)
-		e.constant(wasmbin.OpI32Const, 0)
-		e.op(wasmbin.OpI32LtS)
-		e.index(wasmbin.OpBrIf, 1)
-	}
-	e.instructions(p, wrapped)
-	if !wrapped {
+	e.depth, e.at = 0, append(e.at[:0], 0)
+	checked := p.regions[0].check
+	if !p.counted && !checked && !p.leave {
+		e.entry(p)
+		e.instructions(p, false)
 		return e.finish(b)
 	}
-	// The function's own end closed the inner block: all ways out of the
-	// function but traps lead here.
-	if counted {
+	weight := int64(e.costs.FrameBase) + p.frame
+	stack := func(op wasmbin.Op) {
 		e.index(wasmbin.OpGlobalGet, e.stack)
 		e.constant(wasmbin.OpI32Const, weight)
-		e.op(wasmbin.OpI32Add)
+		e.op(op)
+	}
+	if p.counted {
+		stack(wasmbin.OpI32Sub)
+		e.index(wasmbin.OpLocalTee, e.temp(wasmbin.I32))
+		e.index(wasmbin.OpGlobalSet, e.stack)
+	}
+	// The way to the refill, or to the end if there are no stack units left,
+	// is behind the function's code, where it is in nobody's way. It leads
+	// back to the entry.
+	if checked {
+		e.open(wasmbin.OpLoop, t.Results)
+	}
+	e.open(wasmbin.OpBlock, nil)
+	if p.counted {
+		e.index(wasmbin.OpLocalGet, e.temp(wasmbin.I32))
+		e.constant(wasmbin.OpI32Const, 0)
+		e.op(wasmbin.OpI32LtS)
+		e.index(wasmbin.OpBrIf, 0)
+	}
+	e.entry(p)
+	if checked {
+		e.index(wasmbin.OpBrIf, 0)
+	}
+	e.open(wasmbin.OpBlock, t.Results)
+	e.at[0] = e.depth
+	e.instructions(p, true)
+	// The function's own end closed the inner block: all ways out of the
+	// function but traps lead here.
+	if p.leave {
+		e.check()
+	}
+	if p.counted {
+		stack(wasmbin.OpI32Add)
 		e.index(wasmbin.OpGlobalSet, e.stack)
 	}
 	e.op(wasmbin.OpReturn)
 	e.op(wasmbin.OpEnd)
-	e.index(wasmbin.OpCall, e.ids.stop)
-	e.op(wasmbin.OpUnreachable)
+	if checked {
+		e.mirror = false // the entry reads the counter
+		e.again(p.regions[0].cost, nil)
+	} else {
+		e.constant(wasmbin.OpI64Const, 0)
+		e.index(wasmbin.OpCall, e.helper(refill))
+		e.op(wasmbin.OpUnreachable)
+	}
 	e.op(wasmbin.OpEnd)
 	return e.finish(b)
+}
+
+// open writes the beginning of a construct without parameters.
+func (e *emitter) open(op wasmbin.Op, results []wasmbin.ValType) {
+	e.op(op)
+	e.blockType(results)
+	e.depth++
+}
+
+// again gets more gas for a region that costs n and was charged already, and
+// branches to the loop around it, in which it is charged once more.
+func (e *emitter) again(n int64, kept []uint32) {
+	e.save(kept, n)
+	if e.mirror {
+		e.reload()
+	}
+	e.index(wasmbin.OpBr, 0)
+	e.op(wasmbin.OpEnd)
+	e.depth--
+}
+
+// reload makes the scratch local equal to the counter.
+func (e *emitter) reload() {
+	e.index(wasmbin.OpGlobalGet, e.gas)
+	e.index(wasmbin.OpLocalSet, e.temp(wasmbin.I64))
+}
+
+// check stops here if the counter is below zero and no more gas is left.
+func (e *emitter) check() {
+	e.index(wasmbin.OpGlobalGet, e.gas)
+	e.constant(wasmbin.OpI64Const, 0)
+	e.op(wasmbin.OpI64LtS)
+	e.more()
 }
 
 // finish puts the local declarations before the instructions.
@@ -141,51 +219,160 @@ func (e *emitter) blockType(results []wasmbin.ValType) {
 	}
 }
 
+// entry charges what begins with the function.
+func (e *emitter) entry(p *plan) {
+	e.mirror, e.fresh = false, false
+	e.charge(&p.regions[0], p.outside == 0 && len(p.regions) > 1)
+}
+
+// instructions writes the function's code up to and with its end.
 func (e *emitter) instructions(p *plan, wrapped bool) {
-	e.mirror, e.fresh, e.arms = false, false, e.arms[:0]
+	e.arms, e.turns = e.arms[:0], e.turns[:0]
 	leaf := p.outside == 0
-	regions := p.regions
-	if regions[0].after == none {
-		e.charge(&regions[0], 0, wrapped, leaf && len(regions) > 1)
-		regions = regions[1:]
-	}
+	regions := p.regions[1:]
 	var mirrored int32 // depth of the loop that turned mirror on
 	for n := range p.steps {
 		s := &p.steps[n]
-		switch {
-		case s.op == wasmbin.OpReturn && wrapped:
-			e.index(wasmbin.OpBr, uint32(s.depth))
-		case e.costs.Operand(s.op) > 0:
-			e.constant(wasmbin.OpI64Const, int64(e.costs.Operand(s.op)))
-			e.index(wasmbin.OpCall, e.ids.charge)
-			e.copy(s)
-		case s.op == wasmbin.OpLoop && s.free && !e.mirror:
-			e.index(wasmbin.OpGlobalGet, e.gas)
-			e.index(wasmbin.OpLocalSet, e.temp(wasmbin.I64))
+		e.step(s, wrapped)
+		if s.op == wasmbin.OpLoop && s.free && !e.mirror {
 			e.mirror, mirrored = true, s.depth+1
-			e.copy(s)
-		default:
-			e.copy(s)
 		}
 		e.follow(s)
-		if s.op == wasmbin.OpEnd && s.depth == mirrored && !leaf {
-			e.mirror = false
+		var due *region
+		if len(regions) > 0 && regions[0].after == int32(n) {
+			due, regions = &regions[0], regions[1:]
+		}
+		switch {
+		case s.op == wasmbin.OpLoop:
+			e.turn(s, due, p.kept[s.kept[0]:s.kept[1]])
+			continue
+		case s.op == wasmbin.OpEnd && len(e.turns) > 0 && e.turns[len(e.turns)-1].depth == s.depth:
+			t := e.turns[len(e.turns)-1]
+			e.turns = e.turns[:len(e.turns)-1]
+			if t.apart {
+				e.again(t.cost, t.kept)
+				if t.ends {
+					e.op(wasmbin.OpEnd)
+					e.depth--
+				}
+			}
+			if s.depth == mirrored && !leaf {
+				e.mirror = false
+			}
 		}
 		if s.canon != shapeNone {
 			e.canonical(s.canon)
 		}
-		for len(regions) > 0 && regions[0].after == int32(n) {
-			depth := s.depth
-			switch s.op {
-			case wasmbin.OpLoop, wasmbin.OpIf:
-				depth++
-			case wasmbin.OpEnd:
-				depth--
+		if s.check {
+			e.check()
+		}
+		if due != nil {
+			if e.charge(due, false); due.check {
+				e.more()
 			}
-			e.charge(&regions[0], depth, wrapped, false)
-			regions = regions[1:]
 		}
 	}
+}
+
+// turn begins a loop, whose instruction is written already.
+func (e *emitter) turn(s *step, r *region, kept []uint32) {
+	e.charge(r, false)
+	e.turns = append(e.turns, turn{depth: s.depth + 1, cost: r.cost, apart: s.plain, ends: s.plain && s.ends, kept: kept})
+	if s.plain {
+		e.index(wasmbin.OpBrIf, 0)
+	} else {
+		e.more()
+	}
+}
+
+// more gets more gas if the condition on the stack holds.
+func (e *emitter) more() {
+	e.index(wasmbin.OpIf, 0x40)
+	e.constant(wasmbin.OpI64Const, 0)
+	e.index(wasmbin.OpCall, e.helper(refill))
+	e.reload()
+	e.op(wasmbin.OpEnd)
+}
+
+// maxKept is how many locals a loop hands to the refill and gets back.
+const maxKept = 40
+
+// save gets more gas behind a loop. The locals that the loop assigns to go
+// through the helper, so that for the engine they end here: what lives on
+// behind a call would be kept in memory at each turn.
+func (e *emitter) save(kept []uint32, n int64) {
+	if len(kept) == 0 || len(kept) > maxKept {
+		e.constant(wasmbin.OpI64Const, n)
+		e.index(wasmbin.OpCall, e.helper(refill))
+		return
+	}
+	slices.SortFunc(kept, func(a, b uint32) int {
+		return cmp.Or(cmp.Compare(e.types[a], e.types[b]), cmp.Compare(a, b))
+	})
+	name := make([]byte, len(kept))
+	for i, l := range kept {
+		name[i] = byte(e.types[l])
+		e.index(wasmbin.OpLocalGet, l)
+	}
+	e.constant(wasmbin.OpI64Const, n)
+	e.index(wasmbin.OpCall, e.helper(string(name)))
+	for i := len(kept) - 1; i >= 0; i-- {
+		e.index(wasmbin.OpLocalSet, kept[i])
+	}
+}
+
+// step writes one instruction of the original.
+func (e *emitter) step(s *step, wrapped bool) {
+	label := func(l uint32) uint32 { return e.depth - e.at[uint32(s.depth)-l] }
+	switch s.op {
+	case wasmbin.OpReturn:
+		if wrapped {
+			e.index(wasmbin.OpBr, label(uint32(s.depth)))
+			return
+		}
+	case wasmbin.OpBr, wasmbin.OpBrIf:
+		e.index(s.op, label(s.label))
+		return
+	case wasmbin.OpBrTable:
+		code := e.m.Bytes[s.off:s.end]
+		n, _ := wasmbin.U32(code[1:])
+		e.index(s.op, n)
+		eachLabel(code, func(l uint32) { e.out = wasmbin.AppendU32(e.out, label(l)) })
+		return
+	case wasmbin.OpLoop:
+		if s.free && !e.mirror {
+			e.reload()
+		}
+		if s.plain {
+			// The way to the refill is behind the loop's code, where it is in
+			// nobody's way, and leads back to the loop.
+			if s.ends {
+				e.op(wasmbin.OpBlock)
+				e.out = append(e.out, e.m.Bytes[s.off+1:s.end]...)
+				e.depth++
+			}
+			e.depth++
+			e.at = append(e.at[:s.depth+1], e.depth)
+			e.copy(s)
+			e.open(wasmbin.OpBlock, nil)
+			return
+		}
+		fallthrough
+	case wasmbin.OpBlock, wasmbin.OpIf:
+		e.depth++
+		e.at = append(e.at[:s.depth+1], e.depth)
+	case wasmbin.OpEnd:
+		if t := e.turns; len(t) > 0 && t[len(t)-1].depth == s.depth && t[len(t)-1].ends {
+			e.index(wasmbin.OpBr, 2)
+		}
+		e.depth--
+	default:
+		if rate := e.costs.Operand(s.op); rate > 0 {
+			e.constant(wasmbin.OpI64Const, int64(rate))
+			e.index(wasmbin.OpCall, e.helper(charge))
+		}
+	}
+	e.copy(s)
 }
 
 // follow keeps fresh over step s.
@@ -216,14 +403,13 @@ func (e *emitter) follow(s *step) {
 
 func (e *emitter) copy(s *step) { e.out = append(e.out, e.m.Bytes[s.off:s.end]...) }
 
-// charge subtracts a region's cost, and stops when it is to be checked and
-// the counter went below zero. depth is the number of open blocks inside the
-// function's own; mirror makes the scratch local follow the counter from here.
-func (e *emitter) charge(r *region, depth int32, wrapped, mirror bool) {
+// charge subtracts a region's cost. If it is to be checked, whether the
+// counter went below zero is left on the stack. mirror makes the scratch local
+// follow the counter from here.
+func (e *emitter) charge(r *region, mirror bool) {
 	if r.cost == 0 && !r.check && !mirror {
 		return
 	}
-	check := r.check && wrapped
 	if e.mirror || e.fresh {
 		e.index(wasmbin.OpLocalGet, e.temp(wasmbin.I64))
 	} else {
@@ -232,17 +418,16 @@ func (e *emitter) charge(r *region, depth int32, wrapped, mirror bool) {
 	e.constant(wasmbin.OpI64Const, r.cost)
 	e.op(wasmbin.OpI64Sub)
 	e.mirror = e.mirror || mirror
-	if e.mirror || check {
+	if e.mirror || r.check {
 		e.index(wasmbin.OpLocalTee, e.temp(wasmbin.I64))
 	}
 	e.index(wasmbin.OpGlobalSet, e.gas)
-	if e.fresh = check; !check {
+	if e.fresh = r.check; !r.check {
 		return
 	}
 	e.index(wasmbin.OpLocalGet, e.temp(wasmbin.I64))
 	e.constant(wasmbin.OpI64Const, 0)
 	e.op(wasmbin.OpI64LtS)
-	e.index(wasmbin.OpBrIf, uint32(depth)+1)
 }
 
 // Canonical NaNs: positive, quiet, empty payload.
@@ -281,51 +466,4 @@ func (e *emitter) canonical(shape floatShape) {
 	e.index(wasmbin.OpLocalGet, tmp)
 	e.op(eq)
 	e.op(choose)
-}
-
-// stopper returns the body of stop(): it sets the status that the counters
-// mean and traps. A function that finds its stack units gone stops before it
-// charges gas, so the stack's status goes first.
-func (e *emitter) stopper() []byte {
-	e.out, e.locals = e.out[:0], e.locals[:0]
-	e.constant(wasmbin.OpI32Const, int64(abi.TrapStackOverflow))
-	e.constant(wasmbin.OpI32Const, int64(abi.TrapOutOfGas))
-	e.index(wasmbin.OpGlobalGet, e.stack)
-	e.constant(wasmbin.OpI32Const, 0)
-	e.op(wasmbin.OpI32LtS)
-	e.op(wasmbin.OpSelect)
-	e.index(wasmbin.OpGlobalSet, e.status)
-	e.op(wasmbin.OpUnreachable)
-	e.op(wasmbin.OpEnd)
-	return e.finish(wasmbin.Body{})
-}
-
-// helper returns the body of charge(n i32, rate i64) -> n: it takes
-// ⌈n × rate / 16⌉ off the counter and stops below zero.
-func (e *emitter) helper() []byte {
-	e.out, e.locals = e.out[:0], e.locals[:0]
-	e.next = 2
-	clear(e.temps)
-	tmp := e.temp(wasmbin.I64)
-	e.index(wasmbin.OpGlobalGet, e.gas)
-	e.index(wasmbin.OpLocalGet, 0)
-	e.op(wasmbin.OpI64ExtendU)
-	e.index(wasmbin.OpLocalGet, 1)
-	e.op(wasmbin.OpI64Mul)
-	e.constant(wasmbin.OpI64Const, 15)
-	e.op(wasmbin.OpI64Add)
-	e.constant(wasmbin.OpI64Const, 4)
-	e.op(wasmbin.OpI64ShrU)
-	e.op(wasmbin.OpI64Sub)
-	e.index(wasmbin.OpLocalTee, tmp)
-	e.index(wasmbin.OpGlobalSet, e.gas)
-	e.index(wasmbin.OpLocalGet, tmp)
-	e.constant(wasmbin.OpI64Const, 0)
-	e.op(wasmbin.OpI64LtS)
-	e.index(wasmbin.OpIf, 0x40)
-	e.index(wasmbin.OpCall, e.ids.stop)
-	e.op(wasmbin.OpEnd)
-	e.index(wasmbin.OpLocalGet, 0)
-	e.op(wasmbin.OpEnd)
-	return e.finish(wasmbin.Body{})
 }

@@ -98,13 +98,19 @@ const layouts = 5
 // BenchmarkSlowdown measures rewritten against original code: in each of
 // several layouts both run in turn, the least time of each counts, and the
 // median over the layouts is the kernel's. SLOWDOWN_RUNS is how often each
-// runs: make bench-slowdown.
+// runs, SLOWDOWN_LAYOUTS how many layouts, SLOWDOWN_ONLY the beginning of the
+// names of those that run: make bench-slowdown.
 func BenchmarkSlowdown(b *testing.B) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	runs := 5
 	if n, err := strconv.Atoi(os.Getenv("SLOWDOWN_RUNS")); err == nil {
 		runs = n
+	}
+	only := os.Getenv("SLOWDOWN_ONLY")
+	seeds := layouts
+	if n, err := strconv.Atoi(os.Getenv("SLOWDOWN_LAYOUTS")); err == nil {
+		seeds = n
 	}
 	ratios := map[string][]float64{}
 	var names []string
@@ -114,11 +120,17 @@ func BenchmarkSlowdown(b *testing.B) {
 		works []work
 	}{{"c", kernels(b), cKernels}, {"go", guest(b), goKernels}} {
 		rewritten := rewrite(b, set.wasm).Wasm
-		for seed := range uint64(layouts) {
+		if only != "" && !strings.HasPrefix(only, set.name) {
+			continue
+		}
+		for seed := range uint64(seeds) {
 			original, closeOriginal := loadOn(b, layout(b, set.wasm, seed))
 			metered, closeMetered := loadOn(b, layout(b, rewritten, seed))
 			for _, k := range set.works {
 				name := set.name + " " + k.name
+				if !strings.HasPrefix(name, only) {
+					continue
+				}
 				base, with := time.Hour, time.Hour
 				for range runs {
 					start := threadTime(b)
@@ -153,7 +165,7 @@ func BenchmarkSlowdown(b *testing.B) {
 	}
 	for i, kind := range []string{"kernels", "float kernels"} {
 		fmt.Printf("%d %s, %d layouts each: geometric mean %.3f, worst %.2f (%s)\n",
-			sum[i].n, kind, layouts, math.Exp(sum[i].logs/float64(sum[i].n)), sum[i].worst, sum[i].name)
+			sum[i].n, kind, seeds, math.Exp(sum[i].logs/float64(sum[i].n)), sum[i].worst, sum[i].name)
 	}
 	for b.Loop() {
 	}

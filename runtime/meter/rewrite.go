@@ -2,6 +2,7 @@ package meter
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 
 	"github.com/assaynet/assay/runtime/abi"
@@ -62,22 +63,24 @@ func Rewrite(wasm []byte, cfg Config) (*Result, error) {
 }
 
 type rewriter struct {
-	m      *wasmbin.Module
-	cfg    *Config
-	costs  *Schedule
-	types  []wasmbin.FuncType
-	multi  map[string]uint32
-	ids    ids
-	bodies []byte // code section entries
-	bulk   bool
-	res    Result
+	m       *wasmbin.Module
+	cfg     *Config
+	costs   *Schedule
+	types   []wasmbin.FuncType
+	multi   map[string]uint32
+	ids     ids
+	bodies  []byte   // code section entries
+	helpers []uint32 // types of the helper functions
+	res     Result
 }
 
 func (r *rewriter) run() (*Result, error) {
 	globals := uint32(len(r.m.AllGlobals))
-	r.ids = ids{gas: globals, stack: globals + 1, status: globals + 2,
-		stop: uint32(len(r.m.FuncTypes)), charge: uint32(len(r.m.FuncTypes)) + 1}
-	e := &emitter{ids: r.ids, m: r.m, costs: r.costs, results: r.resultType, temps: map[wasmbin.ValType]uint32{}}
+	functions := uint32(len(r.m.FuncTypes))
+	r.ids = ids{gas: globals, stack: globals + 1, status: globals + 2, reserve: globals + 3,
+		helpers: functions, pause: uint32(len(r.m.AllTables))}
+	e := &emitter{ids: r.ids, m: r.m, costs: r.costs, slice: r.cfg.slice(), results: r.resultType, temps: map[wasmbin.ValType]uint32{}, made: map[string]uint32{}}
+	e.helper(refill)
 	a := newAnalyzer(r.m, &r.cfg.Limits, r.costs)
 	var sum totals
 	for i := range r.m.Bodies {
@@ -92,10 +95,23 @@ func (r *rewriter) run() (*Result, error) {
 		body := e.body(i, p)
 		r.bodies = append(wasmbin.AppendU32(r.bodies, uint32(len(body))), body...)
 	}
-	body := e.stopper()
-	r.bodies = append(wasmbin.AppendU32(r.bodies, uint32(len(body))), body...)
-	if r.bulk {
-		body := e.helper()
+	for _, what := range e.order {
+		var body []byte
+		t := wasmbin.FuncType{Params: []wasmbin.ValType{wasmbin.I64}}
+		switch what {
+		case refill:
+			body = e.refiller()
+		case charge:
+			body = e.charger()
+			t = wasmbin.FuncType{Params: []wasmbin.ValType{wasmbin.I32, wasmbin.I64}, Results: []wasmbin.ValType{wasmbin.I32}}
+		default:
+			body = e.saver(len(what))
+			for _, c := range []byte(what) {
+				t.Results = append(t.Results, wasmbin.ValType(c))
+			}
+			t.Params = append(slices.Clone(t.Results), wasmbin.I64)
+		}
+		r.helpers = append(r.helpers, r.typeIndex(t))
 		r.bodies = append(wasmbin.AppendU32(r.bodies, uint32(len(body))), body...)
 	}
 	r.describe()
@@ -105,7 +121,6 @@ func (r *rewriter) run() (*Result, error) {
 
 // inspect notes what a function's instructions mean for the result.
 func (r *rewriter) inspect(p *plan) {
-	r.bulk = r.bulk || p.bulk
 	for i := range p.steps {
 		switch p.steps[i].op {
 		case wasmbin.OpTableSet, wasmbin.OpTableGrow, wasmbin.OpTableFill, wasmbin.OpTableCopy, wasmbin.OpTableInit:
@@ -182,28 +197,19 @@ func (r *rewriter) assemble() []byte {
 	for _, s := range r.m.Sections {
 		raw[s.ID] = s
 	}
-	helpers := 1
-	funcs := append(append([]uint32(nil), r.m.Funcs...), r.typeIndex(wasmbin.FuncType{}))
-	if r.bulk {
-		helpers++
-		funcs = append(funcs, r.typeIndex(wasmbin.FuncType{
-			Params:  []wasmbin.ValType{wasmbin.I32, wasmbin.I64},
-			Results: []wasmbin.ValType{wasmbin.I32},
-		}))
-	}
 	w := &wasmbin.Writer{}
 	w.Header()
 	w.Types(r.types)
 	w.Raw(raw[wasmbin.SecImport])
-	w.Functions(funcs)
+	w.Functions(append(slices.Clone(r.m.Funcs), r.helpers...))
 	w.Tables(r.tables())
 	w.Memories(r.memories())
-	w.Items(wasmbin.SecGlobal, raw[wasmbin.SecGlobal], 3, r.globals())
+	w.Items(wasmbin.SecGlobal, raw[wasmbin.SecGlobal], 4, r.globals())
 	n, exports := r.exports()
 	w.Items(wasmbin.SecExport, raw[wasmbin.SecExport], n, exports)
 	w.Raw(raw[wasmbin.SecElement])
 	w.Raw(raw[wasmbin.SecDataCount])
-	w.Items(wasmbin.SecCode, wasmbin.Section{}, len(r.m.Bodies)+helpers, r.bodies)
+	w.Items(wasmbin.SecCode, wasmbin.Section{}, len(r.m.Bodies)+len(r.helpers), r.bodies)
 	w.Raw(raw[wasmbin.SecData])
 	return w.Bytes()
 }
@@ -216,7 +222,8 @@ func (r *rewriter) tables() []wasmbin.TableType {
 		}
 		ts[i].Range.Max = max(ts[i].Range.Max, ts[i].Range.Min)
 	}
-	return ts
+	// Growing a table by nothing leaves compiled code and does nothing else.
+	return append(ts, wasmbin.TableType{Elem: wasmbin.FuncRef, Range: wasmbin.Range{HasMax: true}})
 }
 
 func (r *rewriter) memories() []wasmbin.Range {
@@ -227,13 +234,13 @@ func (r *rewriter) memories() []wasmbin.Range {
 	return ms
 }
 
-// globals returns the entries of the gas, stack and status globals.
+// globals returns the entries of the gas, stack, status and reserve globals.
 func (r *rewriter) globals() []byte {
 	var b []byte
 	for _, g := range []struct {
 		t  wasmbin.ValType
 		op wasmbin.Op
-	}{{wasmbin.I64, wasmbin.OpI64Const}, {wasmbin.I32, wasmbin.OpI32Const}, {wasmbin.I32, wasmbin.OpI32Const}} {
+	}{{wasmbin.I64, wasmbin.OpI64Const}, {wasmbin.I32, wasmbin.OpI32Const}, {wasmbin.I32, wasmbin.OpI32Const}, {wasmbin.I64, wasmbin.OpI64Const}} {
 		b = append(b, byte(g.t), 1, byte(g.op), 0, byte(wasmbin.OpEnd))
 	}
 	return b
@@ -250,6 +257,7 @@ func (r *rewriter) exports() (int, []byte) {
 	add(abi.GlobalGas, wasmbin.KindGlobal, r.ids.gas)
 	add(abi.GlobalStack, wasmbin.KindGlobal, r.ids.stack)
 	add(abi.GlobalTrap, wasmbin.KindGlobal, r.ids.status)
+	add(abi.GlobalReserve, wasmbin.KindGlobal, r.ids.reserve)
 	if r.m.HasStart {
 		add(abi.ExportStart, wasmbin.KindFunc, r.m.Start)
 	}

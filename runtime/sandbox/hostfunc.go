@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/assaynet/assay/runtime/abi"
+	"github.com/assaynet/assay/runtime/meter"
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 )
@@ -63,12 +64,12 @@ func instantiateHost(ctx context.Context, wz wazero.Runtime) error {
 	return nil
 }
 
-// enter is the first thing that every host call does. Rewritten code checks
-// the gas counter only at function entry and loop headers, so it may already
-// be negative here; nothing may happen after that.
+// enter is the first thing that every host call does. Rewritten code does not
+// check the gas counter everywhere, so it may already be negative here;
+// nothing may happen after that.
 func (in *Instance) enter(base int64) {
 	if in.cancelled.Load() {
-		panic(&stop{err: &HostError{Op: "call", Err: context.Cause(in.userCtx)}})
+		panic(&stop{err: &HostError{Op: "call", Err: in.cancelCause()}})
 	}
 	if in.mod.rt.gate.closing.Load() {
 		panic(&stop{err: &HostError{Op: "call", Err: ErrClosed}})
@@ -86,11 +87,22 @@ func (in *Instance) charge(n int64) {
 	if n < 0 || n > maxCharge {
 		n = maxCharge
 	}
-	left := int64(in.gas.Get()) - n
-	in.gas.Set(uint64(left))
+	left := in.gasLeft() - n
+	in.setGas(left)
 	if left < 0 {
 		panic(&stop{trap: abi.TrapOutOfGas})
 	}
+}
+
+// gasLeft is what is left of the budget; below zero if it is overdrawn.
+func (in *Instance) gasLeft() int64 { return int64(in.gas.Get() + in.rest.Get()) }
+
+// setGas gives the guest n units: at most a slice at once, so that it comes
+// back for more.
+func (in *Instance) setGas(n int64) {
+	slice := min(n, meter.DefaultSlice)
+	in.gas.Set(uint64(slice))
+	in.rest.Set(uint64(n - slice))
 }
 
 // memory returns n bytes of guest memory at ptr or traps.

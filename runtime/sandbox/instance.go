@@ -95,7 +95,8 @@ type Instance struct {
 	inst  api.Module
 	res   *reservation
 	mem   api.Memory
-	gas   api.MutableGlobal
+	gas   api.MutableGlobal // of the slice that is running
+	rest  api.MutableGlobal // the other gas
 	depth api.MutableGlobal
 	trap  api.MutableGlobal
 	ctx   callContext
@@ -164,11 +165,7 @@ func (m *Module) Start(ctx context.Context, job Job) (*Instance, error) {
 	}
 	if job.Device != nil {
 		limit := satAdd(job.TensorBytes, hostTensorBytes())
-		var model device.Space
-		if job.Model != nil {
-			model = job.Model.Space
-		}
-		if in.space, err = device.NewSpaceNear(job.Device, model, limit); err != nil {
+		if in.space, err = job.Device.NewSpace(limit); err != nil {
 			return nil, hostErr("start", err)
 		}
 	}
@@ -256,7 +253,7 @@ func (j *Job) check() error {
 
 func (in *Instance) bindGlobals() error {
 	for name, to := range map[string]*api.MutableGlobal{
-		abi.GlobalGas: &in.gas, abi.GlobalStack: &in.depth, abi.GlobalTrap: &in.trap,
+		abi.GlobalGas: &in.gas, abi.GlobalReserve: &in.rest, abi.GlobalStack: &in.depth, abi.GlobalTrap: &in.trap,
 	} {
 		g, ok := in.inst.ExportedGlobal(name).(api.MutableGlobal)
 		if !ok {
@@ -378,8 +375,7 @@ func (in *Instance) ready() error {
 
 // call runs an export under a budget. Its argument and result are in
 // in.stack. Cancelling ctx ends the guest, with a *HostError: at its next host
-// call, entry of a function that calls or loops, or turn of a loop that calls.
-// A loop of pure computation turns on until its gas ends.
+// call, or when it has used its slice of gas, which takes milliseconds.
 func (in *Instance) call(ctx context.Context, ph phase, name string, budget int64) (Outcome, error) {
 	if err := in.ready(); err != nil {
 		return Outcome{}, err
@@ -398,17 +394,14 @@ func (in *Instance) call(ctx context.Context, ph phase, name string, budget int6
 	in.phase, in.userCtx = ph, ctx
 	in.cancelled = &neverCancelled
 	in.output, in.tokens, in.text = 0, nil, nil
-	in.gas.Set(uint64(budget))
+	in.setGas(budget)
 	in.depth.Set(uint64(meter.DefaultStack))
 	in.trap.Set(uint64(abi.TrapInvalid))
-	cancelled := func() bool { return false }
-	if ctx.Done() != nil {
-		cancelled = in.cancelOn(ctx)
-	}
+	cancelled := in.cancelOn(ctx)
 	runErr := fn.CallWithStack(&in.ctx, in.stack[:])
 	if cancelled() {
 		in.stopped = true
-		return Outcome{}, &HostError{Op: "call", Err: context.Cause(ctx)}
+		return Outcome{}, &HostError{Op: "call", Err: in.cancelCause()}
 	}
 
 	trap, code, host := in.mod.rt.traps.classify(runErr, abi.Trap(in.trap.Get()))
@@ -416,10 +409,10 @@ func (in *Instance) call(ctx context.Context, ph phase, name string, budget int6
 		in.stopped = true
 		return Outcome{}, hostErr("call", host)
 	}
-	left := int64(in.gas.Get())
+	left := in.gasLeft()
 	if left < 0 {
-		// The counter is checked at function entry, loop headers and host
-		// calls. Whatever ended the call in between, the budget was gone.
+		// The counter is checked at some places only. Whatever ended the call
+		// in between, the budget was gone.
 		trap, code, left = abi.TrapOutOfGas, 0, 0
 	}
 	out := Outcome{Trap: trap, Code: code, GasUsed: budget - left, Tokens: in.tokens, Text: in.text}

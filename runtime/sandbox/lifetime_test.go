@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"runtime"
-	"runtime/debug"
 	"testing"
 
 	"github.com/assaynet/assay/runtime/abi"
@@ -66,26 +65,30 @@ func TestCancel(t *testing.T) {
 }
 
 // TestCancelComputing: a guest that makes no more host calls is cancelled, too,
-// long before its gas would end: no test could wait for that. The collector is
-// off, since a collection that begins would wait for the guest, and everything
-// else for the collection.
+// long before its gas would end: no test could wait for that. Nor does the
+// collector, which stops everything for a moment, wait for it.
 func TestCancelComputing(t *testing.T) {
-	defer debug.SetGCPercent(debug.SetGCPercent(-1))
-	runtime.GC() // ends one that has begun
 	emit := cat(i32c(0), i32c(0), i32c(0), call(0), 0x1A)
 	loop := func(body []byte) []byte { return cat(emit, 0x03, 0x40, body, 0x0C, 0, 0x0B) }
 	for name, body := range map[string][]byte{
+		"nothing":     loop(nil),
+		"addition":    loop(cat(i32c(1), 0x20, 0, 0x6A, 0x21, 0)),
+		"branches":    loop(cat(0x20, 0, 0x04, 0x40, i32c(1), 0x21, 0, 0x0B)),
+		"nested":      loop(cat(0x03, 0x40, 0x20, 0, i32c(1), 0x6A, 0x22, 0, 0x0D, 0, 0x0B)),
 		"calls":       loop(call(3)),
 		"memory.fill": loop(cat(i32c(0), i32c(0), i32c(16), 0xFC, 11, 0)),
 	} {
 		wasm := wasmMod{Imports: imp("emit"), Min: 1, Max: 1, Funcs: []wasmFunc{
-			abiFunc, {Export: abi.ExportInfer, Body: body}, {Body: call(4)}, {},
+			abiFunc, {Export: abi.ExportInfer, Locals: []byte{0x7F}, Body: body}, {Body: call(4)}, {},
 		}}.encode()
 		for _, e := range engines(t) {
 			ctx, cancel := context.WithCancelCause(context.Background())
 			enough := errors.New("enough")
 			in, err := admit(t, e.rt, wasm).Start(context.Background(), Job{Gas: MaxGas, Emit: func(uint32, []byte) bool {
-				cancel(enough)
+				go func() {
+					runtime.GC()
+					cancel(enough)
+				}()
 				return false
 			}})
 			if err != nil {
@@ -129,14 +132,20 @@ func TestHostPanic(t *testing.T) {
 // TestCloseWhileRunning: closing the runtime ends a guest that is running, as
 // a failure of the host, before its memory goes away.
 func TestCloseWhileRunning(t *testing.T) {
-	loop := cat(0x03, 0x40, i32c(0), i32c(0), i32c(0), call(0), 0x1A, 0x0C, 0, 0x0B)
+	emit := cat(i32c(0), i32c(0), i32c(0), call(0), 0x1A)
+	t.Run("calling", func(t *testing.T) { closeWhileRunning(t, cat(0x03, 0x40, emit, 0x0C, 0, 0x0B), 10) })
+	t.Run("computing", func(t *testing.T) { closeWhileRunning(t, cat(emit, 0x03, 0x40, 0x0C, 0, 0x0B), 1) })
+}
+
+// closeWhileRunning closes the runtime when the guest has emitted so often.
+func closeWhileRunning(t *testing.T, loop []byte, often int) {
 	for _, e := range engines(t) {
 		running := make(chan struct{})
 		n := 0
 		in, err := admit(t, e.rt, inferGuest(imp("emit"), loop)).Start(context.Background(), Job{
 			Gas: MaxGas, OutputBytes: 1 << 40,
 			Emit: func(uint32, []byte) bool {
-				if n++; n == 10 {
+				if n++; n == often {
 					close(running)
 				}
 				return false

@@ -134,8 +134,8 @@ func runtimeConfig(rc wazero.RuntimeConfig) wazero.RuntimeConfig {
 const compilerSupported = goruntime.GOARCH == "amd64" || goruntime.GOARCH == "arm64"
 
 // Close frees every instance, module and kernel of the runtime. A compilation
-// ends at once. A guest that is running ends at its next host call, or when its gas does, with a
-// *HostError; Close waits for it. Idempotent. Emit must not call it.
+// ends at once. A guest that is running ends at its next host call, or when it
+// has used its slice of gas, with a *HostError; Close waits for it. Idempotent. Emit must not call it.
 func (r *Runtime) Close() error {
 	r.mu.Lock()
 	if r.closed {

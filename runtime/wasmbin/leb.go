@@ -130,6 +130,18 @@ func (r *reader) name(max int) string {
 	return string(b)
 }
 
+// U32 decodes the unsigned LEB128 number at the start of b and returns its
+// length in bytes. The input is from a module that Decode took.
+func U32(b []byte) (v uint32, n int) {
+	for shift := 0; ; shift += 7 {
+		c := b[n]
+		v |= uint32(c&0x7F) << shift
+		if n++; c < 0x80 {
+			return v, n
+		}
+	}
+}
+
 // AppendU32 appends v as unsigned LEB128.
 func AppendU32(b []byte, v uint32) []byte {
 	for v >= 0x80 {

@@ -28,7 +28,9 @@ type function struct {
 
 	frame   int64 // stack units
 	counted bool  // takes stack units
-	checked bool  // its entry and loops look at the counter
+	checked bool  // its entry looks at the counter
+	leave   bool  // its end looks at the counter
+	imports int   // functions of the module that are imported
 	entry   int64 // charged at entry
 	local   int64 // price of entering, without instructions
 }
@@ -60,7 +62,7 @@ func slotsOf(t byte) int {
 }
 
 func (m *Module) function(s *input, typ uint32, costs *Costs) *function {
-	f := &function{typ: m.Types[typ]}
+	f := &function{typ: m.Types[typ], imports: len(m.Imports)}
 	f.locals = append(f.locals, f.typ.Params...)
 	for n := s.u32(); n > 0; n-- {
 		count := s.u32()

@@ -145,6 +145,9 @@ func (in *Instance) invoke(index uint32, args []Value) []Value {
 	}
 	in.Spent += f.local
 	out := in.body(f, args)
+	if f.leave && in.Gas < 0 {
+		in.injected(abi.TrapOutOfGas)
+	}
 	if f.counted {
 		in.Stack += f.frame
 	}
@@ -196,7 +199,7 @@ func (r *frame) popN(n int) []Value {
 
 // behind charges what begins behind i, now that control passes there.
 func (r *frame) behind(i *instr) {
-	if r.in.Gas -= i.charge; i.check && r.f.checked && r.in.Gas < 0 {
+	if r.in.Gas -= i.charge; i.check && r.in.Gas < 0 {
 		r.in.injected(abi.TrapOutOfGas)
 	}
 }
@@ -278,8 +281,10 @@ func (r *frame) step(i *instr) {
 		r.branch(uint32(len(r.open) - 1))
 	case opCall:
 		r.call(i.a)
+		r.behind(i)
 	case opCallIndirect:
 		r.call(r.in.indirect(i, r.pop32()))
+		r.behind(i)
 	default:
 		r.plain(i)
 	}

@@ -8,6 +8,7 @@ type Costs struct {
 	Function, PerSlots   int // entering a function; slots that cost one unit
 	FrameBase, LeafSlots int64
 	UncheckedLeaf        int64 // most that a function without calls and loops may cost to go unchecked
+	Overdraft            int64 // most that may be charged since the last check before there must be one
 }
 
 // regions writes into the code what is charged where, by the rules under
@@ -35,7 +36,12 @@ func (f *function) regions(costs *Costs) {
 		}
 	}
 	f.counted = calls || f.frame > costs.LeafSlots
-	f.checked = f.counted || loops || total > costs.UncheckedLeaf
+	switch {
+	case !f.counted && !loops:
+		f.checked = total > costs.UncheckedLeaf
+	default:
+		f.checked = entry.sum > costs.UncheckedLeaf || !f.loopFirst()
+	}
 	f.frame += costs.FrameBase
 	f.entry = entry.sum
 	for _, r := range g.all {
@@ -43,6 +49,22 @@ func (f *function) regions(costs *Costs) {
 			r.at.charge, r.at.check = r.sum, r.check
 		}
 	}
+	t := &tally{f: f, costs: costs, ends: []int64{-1}}
+	_, rest := t.sequence(0, 0, 0)
+	f.leave = max(rest, t.ends[0]) > costs.Overdraft/2
+}
+
+// loopFirst says that a loop begins before anything else can branch or call.
+func (f *function) loopFirst() bool {
+	for i := range f.code {
+		switch f.code[i].op {
+		case opLoop:
+			return true
+		case opIf, opElse, opEnd, opBr, opBrIf, opBrTable, opReturn, opUnreachable, opCall, opCallIndirect:
+			return false
+		}
+	}
+	return false
 }
 
 // region is a set of instructions that is charged at one point: behind the

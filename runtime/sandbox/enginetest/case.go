@@ -26,7 +26,7 @@ type Case struct {
 	Memory   bool     `json:"memory"` // Wasm has one
 	Data     []Write  `json:"data"`   // applied to memory after instantiation
 	Calls    []Call   `json:"calls"`
-	Trace    []Event  `json:"trace"`  // what the host does, recorded; nil: the generic host
+	Slice    int64    `json:"slice"`  // gas at a time; 0: all at once
 	Sparse   bool     `json:"sparse"` // hash memory after the last call only
 	original []byte
 }
@@ -62,23 +62,11 @@ type Call struct {
 	Stack  int32  `json:"stack"`
 }
 
-// Event is one recorded host call. Engines check that the guest makes it with
-// the same arguments and gas, then do what the host did.
-type Event struct {
-	Func   int     `json:"func"` // index of the import
-	Args   string  `json:"args"` // hex, 16 bytes each
-	Before int64   `json:"before,string"`
-	After  int64   `json:"after,string"` // gas
-	Writes []Write `json:"writes"`
-	Result string  `json:"result"` // hex
-	Trap   int     `json:"trap"`   // 0: returns
-}
-
 // Outcome is what a call did. Equal outcomes are equal structs.
 type Outcome struct {
 	Trap    int    `json:"trap"` // an abi.Trap, or one of the codes below
 	Results string `json:"results"`
-	Gas     int64  `json:"gas,string"` // left
+	Gas     int64  `json:"gas,string"` // left, with the reserve
 	Stack   int32  `json:"stack"`      // left
 	Status  int    `json:"status"`
 	Pages   int    `json:"pages"`
@@ -93,7 +81,6 @@ const (
 	TrapInstantiate = 100 // a segment does not fit
 	TrapEngineStack = 101 // the engine's own limit on calls: must never come first
 	TrapUnknown     = 102 // the engine said something else
-	TrapReplay      = 103 // the guest left the recorded trace
 )
 
 // Reply is an engine's answer to a case.
@@ -104,10 +91,11 @@ type Reply struct {
 }
 
 // Profile is what cases are rewritten with: memory is kept small, so that no
-// engine fails for want of it.
+// engine fails for want of it, and so are the slices of gas, so that guests
+// get many.
 func Profile() meter.Config {
 	return meter.Config{
-		Limits: meter.DefaultLimits(), ExportGlobals: true, MemoryPages: 32,
+		Limits: meter.DefaultLimits(), ExportGlobals: true, MemoryPages: 32, SliceGas: 1000,
 		Import: func(module, _ string, _ wasmbin.FuncType) error { return nil },
 	}
 }
@@ -131,7 +119,11 @@ func New(id string, wasm []byte, cfg meter.Config) (*Case, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Prepared(id, wasm, res.Wasm, m)
+	c, err := Prepared(id, wasm, res.Wasm, m)
+	if err == nil {
+		c.Slice = cfg.SliceGas
+	}
+	return c, err
 }
 
 // Prepared makes a case of a module that is rewritten already; m is the

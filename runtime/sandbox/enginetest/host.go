@@ -1,10 +1,6 @@
 package enginetest
 
-import (
-	"encoding/hex"
-
-	"github.com/assaynet/assay/runtime/abi"
-)
+import "github.com/assaynet/assay/runtime/abi"
 
 // HostPrice is what the generic host charges for a call, in gas.
 const HostPrice = 100
@@ -16,17 +12,14 @@ type guest interface {
 	memory() []byte // nil: none
 }
 
-// host plays the host functions of a case: either the generic host, which
-// mixes what it is given into a digest, answers from it, changes a byte of
-// memory and sometimes stops the guest, or the one that was recorded. The
-// JavaScript runner does the same.
+// host plays the host functions of a case: it mixes what it is given into a
+// digest, answers from it, changes a byte of memory and sometimes stops the
+// guest. The JavaScript runner does the same.
 type host struct {
 	events, digest uint32
-	trace          []Event
-	next           int
 }
 
-func newHost(c *Case) *host { return &host{digest: 2166136261, trace: c.Trace} }
+func newHost() *host { return &host{digest: 2166136261} }
 
 // mix is FNV-1a.
 func (h *host) mix(b byte) { h.digest = (h.digest ^ uint32(b)) * 16777619 }
@@ -34,9 +27,6 @@ func (h *host) mix(b byte) { h.digest = (h.digest ^ uint32(b)) * 16777619 }
 // call runs host function k. It writes results, 16 bytes each, and returns the
 // trap that ends the guest, 0 for none.
 func (h *host) call(g guest, k int, args, results []byte) (trap int) {
-	if h.trace != nil {
-		return h.replay(g, k, args, results)
-	}
 	left := g.gas() - HostPrice
 	g.setGas(left)
 	if left < 0 {
@@ -56,27 +46,5 @@ func (h *host) call(g guest, k int, args, results []byte) (trap int) {
 	for j := range results {
 		results[j] = byte(h.digest>>(8*(j%4))) ^ byte(j)
 	}
-	return 0
-}
-
-func (h *host) replay(g guest, k int, args, results []byte) int {
-	if h.next >= len(h.trace) {
-		return TrapReplay
-	}
-	e := &h.trace[h.next]
-	h.next++
-	if e.Func != k || e.Args != hex.EncodeToString(args) || e.Before != g.gas() {
-		return TrapReplay
-	}
-	h.events++
-	g.setGas(e.After)
-	mem := g.memory()
-	for _, w := range e.Writes {
-		copy(mem[w.At:], w.Bytes)
-	}
-	if e.Trap != 0 {
-		return e.Trap
-	}
-	hex.Decode(results, []byte(e.Result))
 	return 0
 }

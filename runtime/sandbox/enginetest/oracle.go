@@ -35,6 +35,7 @@ func (o *Oracle) costs(wasm []byte) (*reference.Costs, error) {
 		Operand:  func(op uint16) uint32 { return s.Operand(wasmbin.Op(op)) },
 		Function: int(s.Function), PerSlots: int(s.PerSlots),
 		FrameBase: int64(s.FrameBase), LeafSlots: int64(s.LeafSlots), UncheckedLeaf: meter.UncheckedLeaf,
+		Overdraft: meter.Overdraft,
 	}, nil
 }
 
@@ -87,7 +88,7 @@ func (o *Oracle) run(c *Case) ([]Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := newHost(c)
+	h := newHost()
 	pages := o.config.MemoryPages
 	if pages == 0 {
 		pages = o.config.Limits.MemoryPages

@@ -6,8 +6,14 @@ const { createHash } = require('crypto');
 
 const hostBase = 100n;
 const resultsAt = 64 * 16;
+const gasLeft = (g) => g.exports['assay:gas'].value + g.exports['assay:reserve'].value;
+function setGas(g, n, slice) {
+  const now = slice > 0 && n > BigInt(slice) ? BigInt(slice) : n;
+  g.exports['assay:gas'].value = now;
+  g.exports['assay:reserve'].value = n - now;
+}
 const trap = { none: 1, gas: 2, unreachable: 4, memory: 5, table: 6, indirect: 7, zero: 8, overflow: 9, conversion: 10, abort: 11,
-  instantiate: 100, stack: 101, unknown: 102, replay: 103 };
+  instantiate: 100, stack: 101, unknown: 102 };
 
 class Stop extends Error {}
 
@@ -43,18 +49,16 @@ function hash(bytes) {
 }
 
 class Host {
-  constructor(c) { this.c = c; this.events = 0; this.digest = 2166136261; this.next = 0; }
+  constructor(c) { this.c = c; this.events = 0; this.digest = 2166136261; }
   mix(b) { this.digest = Math.imul(this.digest ^ b, 16777619) >>> 0; }
   memory() { return this.c.memory ? new Uint8Array(this.guest.exports['assay:memory'].buffer) : null; }
   call(shim, k) {
-    const gas = this.guest.exports['assay:gas'];
     const t = this.c.imports[k];
     const b = new Uint8Array(shim.exports['assay:buffer'].buffer);
     const args = b.subarray(0, 16 * t.params.length);
     const results = b.subarray(resultsAt, resultsAt + 16 * t.results.length);
-    if (this.c.trace) return this.replay(gas, k, args, results);
-    const left = gas.value - hostBase;
-    gas.value = left;
+    const left = gasLeft(this.guest) - hostBase;
+    setGas(this.guest, left, this.c.slice);
     if (left < 0n) return trap.gas;
     this.events++;
     this.mix(k & 255);
@@ -63,17 +67,6 @@ class Host {
     if (mem && mem.length > 0) mem[this.digest % mem.length] ^= (this.digest >>> 8) & 255;
     if (this.digest % 64 === 63) return trap.abort;
     for (let j = 0; j < results.length; j++) results[j] = ((this.digest >>> (8 * (j % 4))) ^ j) & 255;
-    return 0;
-  }
-  replay(gas, k, args, results) {
-    const e = this.c.trace[this.next++];
-    if (!e || e.func !== k || e.args !== Buffer.from(args).toString('hex') || BigInt(e.before) !== gas.value) return trap.replay;
-    this.events++;
-    gas.value = BigInt(e.after);
-    const mem = this.memory();
-    for (const w of e.writes || []) mem.set(Buffer.from(w.bytes, 'base64'), w.at);
-    if (e.trap) return e.trap;
-    results.set(Buffer.from(e.result, 'hex'));
     return 0;
   }
 }
@@ -108,8 +101,8 @@ function run(c) {
   const out = [];
   (c.calls || []).forEach((call, i) => {
     const e = c.exports[call.export];
-    const gas = guest.exports['assay:gas'], stack = guest.exports['assay:stack'], status = guest.exports['assay:status'];
-    gas.value = BigInt(call.gas);
+    const stack = guest.exports['assay:stack'], status = guest.exports['assay:status'];
+    setGas(guest, BigInt(call.gas), c.slice);
     stack.value = call.stack;
     status.value = 0;
     stopped = 0;
@@ -122,7 +115,7 @@ function run(c) {
     } catch (err) {
       o.trap = classify(err, stopped, status.value);
     }
-    o.gas = gas.value.toString();
+    o.gas = gasLeft(guest).toString();
     o.stack = stack.value;
     o.status = status.value;
     if (c.memory) {

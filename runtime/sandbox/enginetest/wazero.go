@@ -52,14 +52,22 @@ type run struct {
 	c       *Case
 	host    *host
 	guest   api.Module
-	g       [3]api.MutableGlobal // gas, stack, status
+	g       [4]api.MutableGlobal // gas, stack, status, reserve
 	mem     api.Memory
 	globals api.Module
 	stopped int // trap that a host function ended the call with
 }
 
-func (r *run) gas() int64     { return int64(r.g[0].Get()) }
-func (r *run) setGas(n int64) { r.g[0].Set(uint64(n)) }
+func (r *run) gas() int64 { return int64(r.g[0].Get() + r.g[3].Get()) }
+
+func (r *run) setGas(n int64) {
+	slice := n
+	if r.c.Slice > 0 {
+		slice = min(n, r.c.Slice)
+	}
+	r.g[0].Set(uint64(slice))
+	r.g[3].Set(uint64(n - slice))
+}
 
 func (r *run) memory() []byte {
 	if r.mem == nil {
@@ -111,7 +119,7 @@ func (w *Wazero) instantiate(wasm []byte, name string) (api.Module, func(), erro
 }
 
 func (w *Wazero) run(c *Case) ([]Outcome, error) {
-	r := &run{c: c, host: newHost(c)}
+	r := &run{c: c, host: newHost()}
 	w.cur = r
 	for _, s := range c.Shims {
 		_, done, err := w.instantiate(s.Wasm, s.Module)
@@ -129,7 +137,7 @@ func (w *Wazero) run(c *Case) ([]Outcome, error) {
 	}
 	defer done()
 	r.guest = m
-	for i, name := range []string{abi.GlobalGas, abi.GlobalStack, abi.GlobalTrap} {
+	for i, name := range []string{abi.GlobalGas, abi.GlobalStack, abi.GlobalTrap, abi.GlobalReserve} {
 		r.g[i] = m.ExportedGlobal(name).(api.MutableGlobal)
 	}
 	if c.Memory {

@@ -1,0 +1,124 @@
+package meter
+
+import (
+	"github.com/assaynet/assay/runtime/abi"
+	"github.com/assaynet/assay/runtime/wasmbin"
+)
+
+// helper returns the index of the helper function that does what. A function
+// whose name is not one of the constants gets gas and hands back its operands,
+// the types of which are its name.
+func (e *emitter) helper(what string) uint32 {
+	i, ok := e.made[what]
+	if !ok {
+		i = e.helpers + uint32(len(e.order))
+		e.made[what] = i
+		e.order = append(e.order, what)
+	}
+	return i
+}
+
+const (
+	refill = "refill"
+	charge = "charge"
+)
+
+// refiller returns the body of refill(back): called when a counter fell below
+// zero, it stops the guest if that is what the counters mean together. A
+// function that finds its stack units gone stops before it charges gas, so the
+// stack's status goes first. Else it takes the next slice, puts back on top of
+// it, for a charge that will be repeated, and leaves compiled code for a
+// moment, so that the host can run.
+func (e *emitter) refiller() []byte {
+	e.out, e.locals = e.out[:0], e.locals[:0]
+	e.next = 1
+	clear(e.temps)
+	left := e.temp(wasmbin.I64)
+	const back = 0
+	stop := func(status abi.Trap) {
+		e.index(wasmbin.OpIf, 0x40)
+		e.constant(wasmbin.OpI32Const, int64(status))
+		e.index(wasmbin.OpGlobalSet, e.status)
+		e.op(wasmbin.OpUnreachable)
+		e.op(wasmbin.OpEnd)
+	}
+	e.index(wasmbin.OpGlobalGet, e.stack)
+	e.constant(wasmbin.OpI32Const, 0)
+	e.op(wasmbin.OpI32LtS)
+	stop(abi.TrapStackOverflow)
+
+	e.index(wasmbin.OpGlobalGet, e.gas)
+	e.index(wasmbin.OpGlobalGet, e.reserve)
+	e.op(wasmbin.OpI64Add)
+	e.index(wasmbin.OpLocalTee, left)
+	e.constant(wasmbin.OpI64Const, 0)
+	e.op(wasmbin.OpI64LtS)
+	stop(abi.TrapOutOfGas)
+
+	// gas = min(left, slice) + back, reserve = left - min(left, slice)
+	e.index(wasmbin.OpLocalGet, left)
+	e.index(wasmbin.OpLocalGet, left)
+	e.constant(wasmbin.OpI64Const, e.slice)
+	e.index(wasmbin.OpLocalGet, left)
+	e.constant(wasmbin.OpI64Const, e.slice)
+	e.op(wasmbin.OpI64LtS)
+	e.op(wasmbin.OpSelect)
+	e.index(wasmbin.OpLocalTee, left)
+	e.op(wasmbin.OpI64Sub)
+	e.index(wasmbin.OpGlobalSet, e.reserve)
+	e.index(wasmbin.OpLocalGet, left)
+	e.index(wasmbin.OpLocalGet, back)
+	e.op(wasmbin.OpI64Add)
+	e.index(wasmbin.OpGlobalSet, e.gas)
+
+	e.index(wasmbin.OpRefNull, uint32(wasmbin.FuncRef))
+	e.constant(wasmbin.OpI32Const, 0)
+	e.index(wasmbin.OpTableGrow, e.pause)
+	e.op(wasmbin.OpDrop)
+	e.op(wasmbin.OpEnd)
+	return e.finish(wasmbin.Body{})
+}
+
+// charger returns the body of charge(n i32, rate i64) -> n: it takes
+// ⌈n × rate / 16⌉ off the counter and stops below zero.
+func (e *emitter) charger() []byte {
+	e.out, e.locals = e.out[:0], e.locals[:0]
+	e.next = 2
+	clear(e.temps)
+	tmp := e.temp(wasmbin.I64)
+	e.index(wasmbin.OpGlobalGet, e.gas)
+	e.index(wasmbin.OpLocalGet, 0)
+	e.op(wasmbin.OpI64ExtendU)
+	e.index(wasmbin.OpLocalGet, 1)
+	e.op(wasmbin.OpI64Mul)
+	e.constant(wasmbin.OpI64Const, 15)
+	e.op(wasmbin.OpI64Add)
+	e.constant(wasmbin.OpI64Const, 4)
+	e.op(wasmbin.OpI64ShrU)
+	e.op(wasmbin.OpI64Sub)
+	e.index(wasmbin.OpLocalTee, tmp)
+	e.index(wasmbin.OpGlobalSet, e.gas)
+	e.index(wasmbin.OpLocalGet, tmp)
+	e.constant(wasmbin.OpI64Const, 0)
+	e.op(wasmbin.OpI64LtS)
+	e.index(wasmbin.OpIf, 0x40)
+	e.constant(wasmbin.OpI64Const, 0)
+	e.index(wasmbin.OpCall, e.helper(refill))
+	e.op(wasmbin.OpEnd)
+	e.index(wasmbin.OpLocalGet, 0)
+	e.op(wasmbin.OpEnd)
+	return e.finish(wasmbin.Body{})
+}
+
+// saver returns the body of a helper that gets gas and hands back its other
+// operands, n of them.
+func (e *emitter) saver(n int) []byte {
+	e.out, e.locals = e.out[:0], e.locals[:0]
+	e.index(wasmbin.OpLocalGet, uint32(n))
+	e.index(wasmbin.OpCall, e.helper(refill))
+	for i := range n {
+		e.index(wasmbin.OpLocalGet, uint32(i))
+	}
+	e.op(wasmbin.OpEnd)
+	return e.finish(wasmbin.Body{})
+}
