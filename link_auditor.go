@@ -140,10 +140,21 @@ func (l auditorLink) Answers(ctx context.Context, epoch uint64, claimant []byte)
 }
 
 func (l auditorLink) SendVerdict(ctx context.Context, v auditor.Verdict) error {
-	return l.send(ctx, auditor.ErrRefused, &audittypes.MsgVerdict{
+	m := &audittypes.MsgVerdict{
 		Validator: l.acct.Address(), Epoch: v.Epoch, Round: uint32(v.Round),
 		VrfProof: v.Proof[:], Bitmap: v.Bitmap, KeyedRoot: v.KeyedRoot[:],
-	})
+	}
+	if v.Round == 0 { // which late extensions the node saw in time
+		r, err := sprinttypes.NewQueryClient(l.c.Conn()).Late(ctx, &sprinttypes.QueryLateRequest{})
+		if err != nil {
+			return fmt.Errorf("ask which claims were seen in time: %w", err)
+		}
+		if r.Epoch != v.Epoch {
+			return fmt.Errorf("epoch %d is over", v.Epoch)
+		}
+		m.Seen = r.Seen
+	}
+	return l.send(ctx, auditor.ErrRefused, m)
 }
 
 func (l auditorLink) SendReport(ctx context.Context, r auditor.Report) error {

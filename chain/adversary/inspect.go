@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
 	audittypes "github.com/assaynet/assay/chain/audit/types"
 	sprinttypes "github.com/assaynet/assay/chain/sprint/types"
 	"github.com/assaynet/assay/verifier/commit"
@@ -91,7 +93,10 @@ func (p *Player) inspect(e sprinttypes.Epoch) error {
 		settled = settled && len(t.missing) == 0
 	}
 	if due := r.end - 3; !r.voted && e.Phase == sprinttypes.PHASE_AUDIT && (settled || w.ctx.BlockHeight() >= due) {
-		r.voted = p.vote(e)
+		var err error
+		if r.voted, err = p.vote(e); err != nil {
+			return err
+		}
 	}
 	if e.Phase == sprinttypes.PHASE_ADJUDICATE {
 		return p.crossCheck(e)
@@ -248,8 +253,33 @@ func (p *Player) readAnswers(e sprinttypes.Epoch, t *task) error {
 	return p.judge(e, t, indexes, digests, make([][]byte, len(indexes)))
 }
 
+// witness sets the bits of the late claims that were sent while the last block before the deadline could
+// still take them: everybody sees every message at once here.
+func (p *Player) witness(e sprinttypes.Epoch, b *Ballot) error {
+	w := p.World
+	var seen []bool
+	err := w.sprint.WalkClaims(w.ctx, e.Number, func(miner sdk.AccAddress, c sprinttypes.Claim) (bool, error) {
+		if c.Late == 0 {
+			return false, nil
+		}
+		claimant := w.playerOf(miner)
+		b.Late = append(b.Late, claimant)
+		seen = append(seen, slices.ContainsFunc(w.commits, func(m *Message) bool {
+			return m.Sender == claimant && m.count == c.Count && e.InTime(m.sent-1)
+		}))
+		return false, nil
+	})
+	b.Seen = commit.NewBitmap(len(seen))
+	for i, in := range seen {
+		if in {
+			b.Seen.Set(i)
+		}
+	}
+	return err
+}
+
 // vote sends the verdict, unless the strategy wants to wait, or none at all.
-func (p *Player) vote(e sprinttypes.Epoch) bool {
+func (p *Player) vote(e sprinttypes.Epoch) (bool, error) {
 	r := p.round
 	b := &Ballot{Round: r.number, Claims: r.claims, Bitmap: commit.NewBitmap(r.claims)}
 	for _, t := range r.tasks {
@@ -258,8 +288,13 @@ func (p *Player) vote(e sprinttypes.Epoch) bool {
 			b.Keyed = append(b.Keyed, t.keyed...)
 		}
 	}
+	if r.number == 0 {
+		if err := p.witness(e, b); err != nil {
+			return false, err
+		}
+	}
 	if !p.Strategy.Verdict(p, b) {
-		return false
+		return false, nil
 	}
 	r.tree = commit.NewKeyedTree(b.Keyed)
 	root := r.tree.Root()
@@ -267,10 +302,10 @@ func (p *Player) vote(e sprinttypes.Epoch) bool {
 		r.tree, root = nil, *b.Root
 	}
 	msg := &audittypes.MsgVerdict{Validator: p.name, Epoch: e.Number, Round: r.number, VrfProof: r.proof[:],
-		Bitmap: b.Bitmap, KeyedRoot: root[:]}
+		Bitmap: b.Bitmap, KeyedRoot: root[:], Seen: b.Seen}
 	p.World.send(&Message{Kind: KindVerdict, Sender: p, proof: msg, run: func(ctx context.Context) error {
 		_, err := p.World.auditMsgs.Verdict(ctx, msg)
 		return err
 	}})
-	return true
+	return true, nil
 }

@@ -269,8 +269,10 @@ func (s *Renter) Mine(p *Player) (*Claim, error) {
 // Flipper is honest, but its machine flips a bit of a unit now and then.
 type Flipper struct {
 	Honest
-	// Rate of false units.
+	// Rate of false units, at random.
 	Rate float64
+	// Each is the number of units that are false in every epoch, beside those.
+	Each int
 	// Flips counts them.
 	Flips int
 }
@@ -286,6 +288,10 @@ func (s *Flipper) Mine(p *Player) (*Claim, error) {
 			digests[i][0] ^= 1
 			s.Flips++
 		}
+	}
+	for _, i := range p.World.random.Perm(len(digests))[:s.Each] {
+		digests[i][0] ^= 1
+		s.Flips++
 	}
 	c, err := newClaim(digests)
 	if err != nil {

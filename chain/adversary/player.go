@@ -105,7 +105,14 @@ func (w *World) mustEpoch() sprinttypes.Epoch {
 	return e
 }
 
-func (w *World) send(m *Message) { w.pool = append(w.pool, m) }
+// send shows a message to everybody before the next block is proposed.
+func (w *World) send(m *Message) {
+	m.sent = w.ctx.BlockHeight()
+	w.pool = append(w.pool, m)
+	if m.Kind == KindCommit {
+		w.commits = append(w.commits, m)
+	}
+}
 
 // act does what is due before a block.
 func (p *Player) act(e sprinttypes.Epoch) error {
@@ -161,7 +168,7 @@ func (p *Player) commit(e sprinttypes.Epoch) error {
 		}
 		msg.Root = root[:]
 		c.sent, c.sentRoot = at.count, root
-		p.World.send(&Message{Kind: KindCommit, Sender: p, run: func(ctx context.Context) error {
+		p.World.send(&Message{Kind: KindCommit, Sender: p, count: at.count, run: func(ctx context.Context) error {
 			_, err := p.World.sprintMsgs.CommitWork(ctx, msg)
 			return err
 		}})

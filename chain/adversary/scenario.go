@@ -20,9 +20,8 @@ type Scenario struct {
 	// Rare says that what the adversary risks happens less than once in a hundred epochs: a short
 	// run need not see it.
 	Rare bool
-	// Residual says that the strategy may gain a little in so small a network; docs/bench/adversary.md
-	// says why, and what bounds it.
-	Residual bool
+	// Vain says that the strategy changes nobody's income: what it takes from others comes back.
+	Vain bool
 	// Neutral says that nothing is gained or lost on purpose.
 	Neutral bool
 
@@ -93,8 +92,15 @@ func Scenarios() []Scenario {
 		s.Neutral = true
 		return s
 	}
-	silencer := of("censoring proposers, against others", 2, 7, func(m []int) Strategy { return &Silencer{Members: m} })
-	silencer.Residual = true
+	flipping := func(name string, each int) Scenario {
+		s := one(name, func() Strategy { return &Flipper{Each: each} })
+		s.Rare, s.Neutral = true, true
+		return s
+	}
+	silencer := of("censoring proposers, against others", 2, 7, func(m []int) Strategy { return &Silencer{Members: m, Demands: true} })
+	quiet := of("censoring proposers, claims only", 2, 7, func(m []int) Strategy { return &Silencer{Members: m} })
+	silencer.Vain, quiet.Vain = true, true
+	overtimer := of("coalition that computes overtime", 2, 7, func(m []int) Strategy { return &Overtimer{Silencer{Members: m}} })
 	gang := func(name string, members, folds int, censors bool) Scenario {
 		return of(name, members, folds, func(m []int) Strategy {
 			return Gang{Faker: Faker{Share: 0.1}, Members: m, Censors: censors}
@@ -127,6 +133,8 @@ func Scenarios() []Scenario {
 		}),
 		gang("censoring proposer, fakes 10 %", 1, folds, true),
 		silencer,
+		quiet,
+		overtimer,
 		check(one("lazy validator: ok blindly", func() Strategy { return Lazy{} })),
 		check(one("lazy validator: vouches for nothing", func() Strategy { return Abstainer{} })),
 		check(one("lazy validator: copies a verdict", func() Strategy { return VoteCopier{} })),
@@ -140,5 +148,7 @@ func Scenarios() []Scenario {
 		one("equivocator", func() Strategy { return &Equivocator{Epoch: 5} }),
 		flipper("honest, flips 10^-9 of its units", 1e-9),
 		flipper("honest, flips 10^-5 of its units", 1e-5),
+		flipping("honest, flips one unit each epoch", 1),
+		flipping("honest, flips two units each epoch", 2),
 	}
 }

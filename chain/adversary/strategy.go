@@ -38,6 +38,9 @@ type Ballot struct {
 	Claims int
 	Bitmap commit.Bitmap
 	Keyed  []commit.Keyed // of what was re-executed
+	// Seen has a bit for each claim with late units: those that were sent in time. Late are the claimants.
+	Seen commit.Bitmap
+	Late []*Player
 	// Root is sent as the keyed root; the tree over Keyed if nil.
 	Root *commit.Root
 }
@@ -64,6 +67,9 @@ func (k Kind) String() string {
 type Message struct {
 	Kind           Kind
 	Sender, Target *Player
+	// sent is the height of the block that it was sent for; count is what a commitment claims.
+	sent  int64
+	count uint64
 	// proof holds the VRF proof that the block verifies in a batch, nil for none.
 	proof sdk.Msg
 	run   func(context.Context) error

@@ -162,21 +162,24 @@ func (g Gang) Select(_ *Player, waiting []*Message) []*Message {
 	return out
 }
 
-// Silencer is a censor that works against others: with its accomplices it demands units of honest
-// miners and leaves their answers out of its blocks, and leaves out their claims.
+// Silencer is a censor that works against others: with its accomplices it leaves their claims and
+// answers out of its blocks, says that it saw none of their commitments in time and all of its own,
+// and, if it Demands, demands units of theirs.
 type Silencer struct {
 	Honest
 	Members []int
+	Demands bool
 	done    map[int]uint64
 }
 
 // Verdict implements Strategy.
-func (s *Silencer) Verdict(p *Player, _ *Ballot) bool {
+func (s *Silencer) Verdict(p *Player, b *Ballot) bool {
+	favour(s.Members, b)
 	e := p.World.mustEpoch()
 	if s.done == nil {
 		s.done = make(map[int]uint64)
 	}
-	if s.done[p.Index] != e.Number {
+	if s.Demands && s.done[p.Index] != e.Number {
 		s.done[p.Index] = e.Number
 		for _, t := range p.round.tasks {
 			if !slices.Contains(s.Members, t.claimant.Index) {
@@ -185,6 +188,16 @@ func (s *Silencer) Verdict(p *Player, _ *Ballot) bool {
 		}
 	}
 	return true
+}
+
+// favour vouches for the late units of members, whenever they came, and for nobody else's.
+func favour(members []int, b *Ballot) {
+	b.Seen = commit.NewBitmap(len(b.Late))
+	for i, claimant := range b.Late {
+		if slices.Contains(members, claimant.Index) {
+			b.Seen.Set(i)
+		}
+	}
 }
 
 // Select implements Strategy.
@@ -196,6 +209,25 @@ func (s *Silencer) Select(_ *Player, waiting []*Message) []*Message {
 		}
 	}
 	return out
+}
+
+// Overtimer is a silencer that computes on in the grace after the deadline, half as much again, and
+// commits that with its accomplices' word that they saw it in time.
+type Overtimer struct{ Silencer }
+
+// Mine implements Strategy.
+func (s *Overtimer) Mine(p *Player) (*Claim, error) {
+	units := p.units()
+	digests, err := p.compute(p.World.mustEpoch().Seed, units+units/2/fold*fold)
+	if err != nil {
+		return nil, err
+	}
+	c, err := newClaim(digests)
+	if err != nil {
+		return nil, err
+	}
+	last := p.lastCommit()
+	return c.At(last/2, units/2).At(last, units).At(last+1, c.Count), nil
 }
 
 // Equivocator signs two blocks of one height in one epoch.

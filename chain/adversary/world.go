@@ -67,7 +67,8 @@ type World struct {
 	engine  *engine
 	random  *rand.Rand
 	pool    []*Message
-	misdeed evidence // for the next block
+	commits []*Message // of the running epoch, for who is asked when it saw them
+	misdeed evidence   // for the next block
 
 	sprintMsgs  sprinttypes.MsgServer
 	auditMsgs   audittypes.MsgServer
@@ -82,7 +83,7 @@ type World struct {
 // sprintParams are the defaults with phases as short as the messages of a small network allow.
 func sprintParams(units uint64, members int) sprinttypes.Params {
 	p := sprinttypes.DefaultParams()
-	p.EpochBlocks, p.ComputeBlocks, p.CommitBlocks, p.AuditBlocks = 24, 3, 6, 10
+	p.EpochBlocks, p.ComputeBlocks, p.CommitBlocks, p.GraceBlocks, p.AuditBlocks = 24, 3, 6, 6, 10
 	p.RetainEpochs = 2
 	p.Fold = fold
 	p.HalvingEpochs = 365 // a longer one would cost a tenth of the time, in one root of big integers
@@ -179,6 +180,7 @@ func (w *World) Epoch() error {
 	if err != nil {
 		return err
 	}
+	w.commits = nil
 	for number := e.Number; e.Number == number; {
 		if err := w.block(e); err != nil {
 			return fmt.Errorf("epoch %d, height %d: %w", e.Number, w.ctx.BlockHeight(), err)

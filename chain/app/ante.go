@@ -30,6 +30,7 @@ func newAnteHandler(app *App) sdk.AnteHandler {
 		unlessLane{ante.NewDeductFeeDecorator(app.Accounts, app.Bank, app.FeeGrant, checkFee)},
 		newSignatures(app.Accounts, app.enc.Tx.SignModeHandler()),
 		quotaDecorator{power: app.Power},
+		witnessDecorator{sprint: app.Sprint, witness: app.witness},
 	)
 }
 

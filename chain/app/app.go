@@ -50,6 +50,7 @@ type App struct {
 	*baseapp.BaseApp
 	keepers
 
+	witness      *witness
 	enc          Encoding
 	keys         map[string]*storetypes.KVStoreKey
 	manager      *module.Manager
@@ -69,7 +70,7 @@ func New(cfg Config) (*App, error) {
 	base.SetInterfaceRegistry(enc.Registry)
 	base.SetTxEncoder(enc.Tx.TxEncoder())
 
-	app := &App{BaseApp: base, enc: enc, keys: storetypes.NewKVStoreKeys(storeNames()...)}
+	app := &App{BaseApp: base, witness: new(witness), enc: enc, keys: storetypes.NewKVStoreKeys(storeNames()...)}
 	deps := Deps{Admitter: none{}, Rechecker: none{}}
 	if cfg.Deps != nil {
 		var err error

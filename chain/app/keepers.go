@@ -105,7 +105,7 @@ func newKeepers(app *App, cfg Config, deps Deps) keepers {
 	k.Sprint = sprintkeeper.NewKeeper(sprintkeeper.Config{
 		Codec: codec, Store: store(sprinttypes.StoreKey), Addresses: k.Accounts.AddressCodec(), Accounts: k.Accounts,
 		Bank: k.Bank, Registry: workSource{k.Registry}, Power: powerSource{k.Power},
-		FeeCollector: authtypes.FeeCollectorName, Authority: k.authority,
+		FeeCollector: authtypes.FeeCollectorName, Witness: app.witness, Authority: k.authority,
 	})
 
 	k.Audit = auditkeeper.NewKeeper(auditkeeper.Config{

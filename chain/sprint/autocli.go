@@ -23,6 +23,7 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 				{RpcMethod: "Settlement", Use: "settlement [epoch]", Short: "Who was paid what in an epoch, the last settled one by default", PositionalArgs: []*autocliv1.PositionalArgDescriptor{optional("epoch")}},
 				{RpcMethod: "Reserve", Use: "reserve", Short: "The reserve, what was emitted, and what is vesting"},
 				{RpcMethod: "Vesting", Use: "vesting [owner]", Short: "Rewards that are not released yet", PositionalArgs: []*autocliv1.PositionalArgDescriptor{arg("owner")}},
+				{RpcMethod: "Late", Use: "late", Short: "Which late extensions this node saw in time"},
 				{RpcMethod: "Emission", Use: "emission [epoch]", Short: "What an epoch mints", PositionalArgs: []*autocliv1.PositionalArgDescriptor{arg("epoch")}},
 			},
 		},

@@ -283,6 +283,9 @@ func (k Keeper) result(ctx context.Context, e sprinttypes.Epoch, r types.Round) 
 	if result.Auditors, err = k.weigh(ctx, e, r); err != nil {
 		return result, err
 	}
+	if result.Unseen, err = k.unseen(ctx, e, r); err != nil {
+		return result, err
+	}
 	slices.SortFunc(result.Auditors, func(a, b sprinttypes.Auditor) int { return slices.Compare(a.Validator, b.Validator) })
 	return result, nil
 }

@@ -73,12 +73,15 @@ func (s msgServer) Verdict(ctx context.Context, m *types.MsgVerdict) (*types.Msg
 	if err := commit.Bitmap(m.Bitmap).Check(int(e.Claims)); err != nil {
 		return nil, errors.Wrap(types.ErrInvalidBitmap, err.Error())
 	}
+	if err := commit.Bitmap(m.Seen).Check(lateIn(e)); err != nil {
+		return nil, errors.Wrapf(types.ErrInvalidBitmap, "late units seen: %v", err)
+	}
 	out, err := s.verifyVRF(ctx, roundInput(ctx, e), r.Seats[i], m.VrfProof)
 	if err != nil {
 		return nil, err
 	}
 
-	v := types.Verdict{Epoch: e.Number, Round: e.Round, Validator: m.Validator, Output: out[:], Bitmap: m.Bitmap, KeyedRoot: m.KeyedRoot}
+	v := types.Verdict{Epoch: e.Number, Round: e.Round, Validator: m.Validator, Output: out[:], Bitmap: m.Bitmap, KeyedRoot: m.KeyedRoot, Seen: m.Seen}
 	if err := s.verdicts.Set(ctx, key, v); err != nil {
 		return nil, err
 	}

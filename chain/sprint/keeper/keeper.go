@@ -17,7 +17,7 @@ import (
 	"github.com/assaynet/assay/chain/sprint/types"
 )
 
-// Config holds what a Keeper is made of; every field but FeeCollector is required.
+// Config holds what a Keeper is made of; every field but FeeCollector and Witness is required.
 type Config struct {
 	Codec     codec.BinaryCodec
 	Store     store.KVStoreService
@@ -26,6 +26,8 @@ type Config struct {
 	Bank      types.Bank
 	Registry  types.Registry
 	Power     types.Power
+	// Witness answers the query Late; nil saw nothing.
+	Witness types.Witness
 	// FeeCollector is the module account that gathers transaction fees; empty if there is none.
 	FeeCollector string
 	// Authority may change the parameters: the address of the governance module.
@@ -40,6 +42,7 @@ type Keeper struct {
 	registry  types.Registry
 	power     types.Power
 	authority string
+	witness   types.Witness
 	// collector is the account of fees, nil if there is none.
 	collector     sdk.AccAddress
 	collectorName string
@@ -71,6 +74,7 @@ func NewKeeper(cfg Config) Keeper {
 		registry:  cfg.Registry,
 		power:     cfg.Power,
 		authority: cfg.Authority,
+		witness:   cfg.Witness,
 		params:    collections.NewItem(sb, types.ParamsPrefix, "params", codec.CollValue[types.Params](cfg.Codec)),
 		epoch:     collections.NewItem(sb, types.EpochPrefix, "epoch", codec.CollValue[types.Epoch](cfg.Codec)),
 		chain:     collections.NewItem(sb, types.ChainPrefix, "chain", codec.CollValue[types.Chain](cfg.Codec)),

@@ -26,7 +26,8 @@ func NewMsgServer(k Keeper) types.MsgServer { return msgServer{k} }
 
 var _ types.MsgServer = msgServer{}
 
-// CommitWork takes a first claim or an extension.
+// CommitWork takes a first claim or an extension. What it takes in the grace after the deadline is
+// late: validators say with their verdicts whether they had seen it in time.
 func (s msgServer) CommitWork(ctx context.Context, m *types.MsgCommitWork) (*types.MsgCommitWorkResponse, error) {
 	if err := m.ValidateBasic(); err != nil {
 		return nil, err
@@ -43,7 +44,8 @@ func (s msgServer) CommitWork(ctx context.Context, m *types.MsgCommitWork) (*typ
 	if m.Epoch != e.Number {
 		return nil, errors.Wrapf(types.ErrWrongEpoch, "claim names epoch %d, epoch %d runs", m.Epoch, e.Number)
 	}
-	if !e.AcceptsClaims(sdkCtx.BlockHeight()) {
+	late := e.AcceptsLate(sdkCtx.BlockHeight())
+	if !late && !e.AcceptsClaims(sdkCtx.BlockHeight()) {
 		return nil, errors.Wrapf(types.ErrCommitClosed, "at height %d; epoch %d took claims below height %d",
 			sdkCtx.BlockHeight(), e.Number, e.CommitEnd)
 	}
@@ -82,6 +84,12 @@ func (s msgServer) CommitWork(ctx context.Context, m *types.MsgCommitWork) (*typ
 		}
 		claim.Extensions++
 		e.Units -= claim.Count
+	}
+	if late {
+		if claim.Late == 0 {
+			e.Late++
+		}
+		claim.Late += m.Count - claim.Count
 	}
 
 	claim.Root, claim.Count = m.Root, m.Count

@@ -35,7 +35,7 @@ func (k Keeper) EndBlock(ctx context.Context) error {
 	case types.PHASE_UNSPECIFIED:
 		return k.open(ctx, 1, next)
 	case types.PHASE_COMPUTE, types.PHASE_COMMIT:
-		if next >= e.CommitEnd {
+		if next >= e.ClaimsEnd() {
 			return k.fixClaims(ctx, e)
 		}
 		if e.Phase == types.PHASE_COMPUTE && next >= e.ComputeEnd {
@@ -125,7 +125,7 @@ func (k Keeper) enter(ctx context.Context, e types.Epoch, phase types.Phase) err
 	return nil
 }
 
-// fixClaims ends the commit phase: no claim changes its root or count after it.
+// fixClaims ends the commit phase and its grace: no claim changes its root or count after it.
 func (k Keeper) fixClaims(ctx context.Context, e types.Epoch) error {
 	claims := make([]commit.Claim, 0, e.Claims)
 	err := k.WalkClaims(ctx, e.Number, func(miner sdk.AccAddress, c types.Claim) (bool, error) {

@@ -14,6 +14,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/types/query"
 
 	"github.com/assaynet/assay/chain/sprint/types"
+	"github.com/assaynet/assay/verifier/commit"
 )
 
 // maxPageLimit bounds a page of a query.
@@ -114,6 +115,27 @@ func (q queryServer) Vesting(ctx context.Context, r *types.QueryVestingRequest) 
 		a.Owner = r.Owner
 	}
 	return &types.QueryVestingResponse{Account: a, Held: a.Held()}, nil
+}
+
+// Late answers for this node alone, from what its mempool was shown.
+func (q queryServer) Late(ctx context.Context, _ *types.QueryLateRequest) (*types.QueryLateResponse, error) {
+	e, err := q.k.Epoch(ctx)
+	if err != nil {
+		return nil, notFound(err, types.ErrNoEpoch)
+	}
+	seen := commit.NewBitmap(int(e.Late))
+	i := 0
+	err = q.k.WalkClaims(ctx, e.Number, func(miner sdk.AccAddress, c types.Claim) (bool, error) {
+		if c.Late == 0 {
+			return false, nil
+		}
+		if q.k.witness != nil && q.k.witness.Saw(e.Number, miner, c.Count, c.Root) {
+			seen.Set(i)
+		}
+		i++
+		return false, nil
+	})
+	return &types.QueryLateResponse{Epoch: e.Number, Seen: seen}, err
 }
 
 func (q queryServer) Emission(ctx context.Context, r *types.QueryEmissionRequest) (*types.QueryEmissionResponse, error) {

@@ -16,6 +16,9 @@ import (
 // beginSettlement mints the epoch's emission, adds what the reserve releases, and opens the
 // account. From here on the pot is fixed.
 func (k Keeper) beginSettlement(ctx context.Context, e types.Epoch, r types.AuditResult) error {
+	if err := k.markUnseen(ctx, e, r.Unseen); err != nil {
+		return err
+	}
 	chain, err := k.chain.Get(ctx)
 	if err != nil {
 		return err
@@ -60,15 +63,30 @@ func (k Keeper) beginSettlement(ctx context.Context, e types.Epoch, r types.Audi
 	return k.enter(ctx, e, types.PHASE_SETTLE)
 }
 
+// markUnseen takes from claims what came late and was not seen in time.
+func (k Keeper) markUnseen(ctx context.Context, e types.Epoch, miners []sdk.AccAddress) error {
+	for _, miner := range miners {
+		c, err := k.Claim(ctx, e.Number, miner)
+		if err != nil {
+			return err
+		}
+		c.Unseen = c.Late > 0
+		if err := k.setClaim(ctx, miner, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // divisor returns the units that the epoch's pot is divided by. Every claim's fate is decided when
 // it is called.
 func (k Keeper) divisor(ctx context.Context, e types.Epoch) (uint64, error) {
 	var valid, void uint64
 	err := k.WalkClaims(ctx, e.Number, func(_ sdk.AccAddress, c types.Claim) (bool, error) {
 		if c.Void() {
-			void += c.Count
+			void += c.Counted()
 		} else {
-			valid += c.Count
+			valid += c.Counted()
 		}
 		return false, nil
 	})
@@ -115,7 +133,7 @@ func (k Keeper) settlePage(ctx context.Context, e types.Epoch) error {
 		if p.claim.Void() {
 			continue // its part stays in the pot and goes to the reserve in the end
 		}
-		pay := types.PayFor(types.Part(pot, p.claim.Count, s.Units), e.Params.ClaimFee, absent[p.claim.Miner], e.Params.AbsenceBps)
+		pay := types.PayFor(types.Part(pot, p.claim.Counted(), s.Units), e.Params.ClaimFee, absent[p.claim.Miner], e.Params.AbsenceBps)
 		p.claim.Status = types.CLAIM_PAID
 		p.claim.Amount = pay.Net
 		p.claim.Withheld = pay.Fee.Add(pay.Deduction)
@@ -127,7 +145,7 @@ func (k Keeper) settlePage(ctx context.Context, e types.Epoch) error {
 		}
 		s.Paid = s.Paid.Add(pay.Net)
 		s.Fees = s.Fees.Add(pay.Fee)
-		s.ValidUnits += p.claim.Count
+		s.ValidUnits += p.claim.Counted()
 		s.ValidClaims++
 	}
 	if len(page) < int(e.Params.SettlePage) {
@@ -170,8 +188,8 @@ func (k Keeper) closeSettlement(ctx context.Context, e types.Epoch, s types.Sett
 
 	shares := make([]types.Share, 0, s.ValidClaims)
 	err = k.WalkClaims(ctx, e.Number, func(miner sdk.AccAddress, c types.Claim) (bool, error) {
-		if !c.Void() {
-			shares = append(shares, types.Share{Miner: miner, Units: c.Count})
+		if !c.Void() && c.Counted() > 0 {
+			shares = append(shares, types.Share{Miner: miner, Units: c.Counted()})
 		}
 		return false, nil
 	})

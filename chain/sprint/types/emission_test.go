@@ -147,7 +147,8 @@ func TestParamsRefuseWhatIsOutOfRange(t *testing.T) {
 	}
 	for name, change := range map[string]func(*Params){
 		"commit before compute": func(p *Params) { p.CommitBlocks = p.ComputeBlocks - 1 },
-		"epoch too short":       func(p *Params) { p.EpochBlocks = p.CommitBlocks + p.AuditBlocks - 1 },
+		"epoch too short":       func(p *Params) { p.EpochBlocks = p.CommitBlocks + p.GraceBlocks + p.AuditBlocks - 1 },
+		"grace too long":        func(p *Params) { p.GraceBlocks, p.EpochBlocks = maxGrace+1, 2*maxGrace },
 		"no fold":               func(p *Params) { p.Fold = 0 },
 		"no samples":            func(p *Params) { p.SampleMin = 0 },
 		"samples reversed":      func(p *Params) { p.SampleMax = p.SampleMin - 1 },
@@ -168,11 +169,18 @@ func TestParamsRefuseWhatIsOutOfRange(t *testing.T) {
 func TestOpenFixesTheDeadlines(t *testing.T) {
 	p := DefaultParams()
 	e := p.Open(3, 100, [32]byte{1}, Work{})
-	if e.ComputeEnd != 114 || e.CommitEnd != 117 || e.AuditEnd != 129 || e.NextStart != 140 {
+	if e.ComputeEnd != 114 || e.CommitEnd != 117 || e.AuditEnd != 133 || e.NextStart != 140 {
 		t.Errorf("deadlines %d %d %d %d", e.ComputeEnd, e.CommitEnd, e.AuditEnd, e.NextStart)
 	}
 	if !e.AcceptsClaims(116) || e.AcceptsClaims(117) {
 		t.Error("commit deadline is off by one")
+	}
+	e.Phase = PHASE_COMMIT
+	if e.ClaimsEnd() != 121 || e.AcceptsLate(116) || !e.AcceptsLate(117) || !e.AcceptsLate(120) || e.AcceptsLate(121) {
+		t.Error("the grace is off by one")
+	}
+	if !e.InTime(115) || e.InTime(116) {
+		t.Error("what the last block can take is off by one")
 	}
 }
 

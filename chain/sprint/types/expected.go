@@ -29,6 +29,13 @@ type Power interface {
 	SettleEpoch(ctx context.Context, epoch uint64, shares []Share) error
 }
 
+// Witness remembers what a node's mempool was shown before the deadline. It is the node's own and no
+// part of the state: consensus hears of it only by what validators sign.
+type Witness interface {
+	// Saw says whether exactly this commitment was seen in time.
+	Saw(epoch uint64, miner []byte, count uint64, root []byte) bool
+}
+
 // Share is a miner's part of an epoch.
 type Share struct {
 	Miner sdk.AccAddress
@@ -70,6 +77,8 @@ type AuditResult struct {
 	Entropy [32]byte
 	// Auditors are sorted by address, each at most once.
 	Auditors []Auditor
+	// Unseen are the claimants, sorted by address, whose late units too few validators had seen in time.
+	Unseen []sdk.AccAddress
 	// ModuleFailed says that the module itself trapped in a re-execution.
 	ModuleFailed bool
 }

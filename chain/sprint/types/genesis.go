@@ -33,7 +33,7 @@ func (g GenesisState) Validate() error {
 	if err := g.validateEpoch(); err != nil {
 		return err
 	}
-	var claims, units uint64
+	var claims, units, late uint64
 	seen := make(map[string]bool)
 	for _, c := range g.Claims {
 		key := string(append([]byte(c.Miner+"/"), math.NewIntFromUint64(c.Epoch).String()...))
@@ -44,6 +44,8 @@ func (g GenesisState) Validate() error {
 			return errors.Wrapf(ErrInvalidGenesis, "claim of %s: root has %d bytes", c.Miner, len(c.Root))
 		case c.Amount.IsNil() || c.Withheld.IsNil():
 			return errors.Wrapf(ErrInvalidGenesis, "claim of %s: no amount", c.Miner)
+		case c.Late > c.Count || c.Unseen && c.Late == 0:
+			return errors.Wrapf(ErrInvalidGenesis, "claim of %s: %d of %d units are late", c.Miner, c.Late, c.Count)
 		case c.Epoch > g.Epoch.Number:
 			return errors.Wrapf(ErrInvalidGenesis, "claim of %s: epoch %d has not opened", c.Miner, c.Epoch)
 		}
@@ -51,11 +53,14 @@ func (g GenesisState) Validate() error {
 		if c.Epoch == g.Epoch.Number {
 			claims++
 			units += c.Count
+			if c.Late > 0 {
+				late++
+			}
 		}
 	}
-	if claims != g.Epoch.Claims || units != g.Epoch.Units {
-		return errors.Wrapf(ErrInvalidGenesis, "the running epoch counts %d claims and %d units, its claims are %d and %d",
-			g.Epoch.Claims, g.Epoch.Units, claims, units)
+	if claims != g.Epoch.Claims || units != g.Epoch.Units || late != g.Epoch.Late {
+		return errors.Wrapf(ErrInvalidGenesis, "the running epoch counts %d claims, %d units and %d late claims, its claims are %d, %d and %d",
+			g.Epoch.Claims, g.Epoch.Units, g.Epoch.Late, claims, units, late)
 	}
 	return g.validateVesting()
 }

@@ -24,6 +24,7 @@ const (
 	maxPage         = 500
 	maxRetain       = 1_000
 	maxReleaseOver  = 1_000_000
+	maxGrace        = 10_000
 	maxProofNodes   = 2 * commit.MaxProof // a consistency proof holds at most two paths
 	rootBytes       = 32
 	gnk             = 1_000_000_000
@@ -54,11 +55,12 @@ func DefaultParams() Params {
 		ReserveReleaseEpochs: 100,
 		SettlePage:           maxPage,
 		RetainEpochs:         30,
+		GraceBlocks:          4,
 	}
 }
 
 // ProductionParams suit a network with blocks of six seconds and an epoch a day: five minutes of
-// computing, five more to commit, two hours an audit round, and vesting above an evidence age of
+// computing, five more to commit, one in which what was seen by then may still land, two hours an audit round, and vesting above an evidence age of
 // three weeks.
 func ProductionParams() Params {
 	p := DefaultParams()
@@ -66,6 +68,7 @@ func ProductionParams() Params {
 	p.ComputeBlocks = 5 * blocksPerMinute
 	p.CommitBlocks = 10 * blocksPerMinute
 	p.AuditBlocks = 2 * 60 * blocksPerMinute
+	p.GraceBlocks = blocksPerMinute
 	p.MinClaimUnits = 4096
 	p.ClaimFee = gnk
 	p.VestingEpochs = 30
@@ -81,7 +84,8 @@ func (p Params) Validate() error {
 		{"compute_blocks", p.ComputeBlocks, 1, maxBlocks},
 		{"commit_blocks", p.CommitBlocks, p.ComputeBlocks, maxBlocks},
 		{"audit_blocks", p.AuditBlocks, 1, maxBlocks},
-		{"epoch_blocks", p.EpochBlocks, p.CommitBlocks + p.AuditBlocks, 3 * maxBlocks},
+		{"grace_blocks", p.GraceBlocks, 0, maxGrace},
+		{"epoch_blocks", p.EpochBlocks, p.CommitBlocks + p.GraceBlocks + p.AuditBlocks, 3 * maxBlocks},
 		{"fold", p.Fold, 1, maxFold},
 		{"sample_min", p.SampleMin, 1, maxSample},
 		{"sample_max", p.SampleMax, p.SampleMin, maxSample},
@@ -114,7 +118,7 @@ func (p Params) Open(number uint64, start int64, seed [32]byte, work Work) Epoch
 		StartHeight: start,
 		ComputeEnd:  start + int64(p.ComputeBlocks),
 		CommitEnd:   commitEnd,
-		AuditEnd:    commitEnd + int64(p.AuditBlocks),
+		AuditEnd:    commitEnd + int64(p.GraceBlocks+p.AuditBlocks),
 		NextStart:   start + int64(p.EpochBlocks),
 		Seed:        seed[:],
 		Work:        work,
@@ -139,6 +143,19 @@ func (p Params) CheckCount(count uint64) error {
 func (e Epoch) AcceptsClaims(height int64) bool {
 	return (e.Phase == PHASE_COMPUTE || e.Phase == PHASE_COMMIT) && height < e.CommitEnd
 }
+
+// ClaimsEnd is the first height that is too late for any claim: CommitEnd and the grace after it.
+func (e Epoch) ClaimsEnd() int64 { return e.CommitEnd + int64(e.Params.GraceBlocks) }
+
+// AcceptsLate says whether a block of the given height takes commitments of which validators have to
+// say that they saw them in time.
+func (e Epoch) AcceptsLate(height int64) bool {
+	return e.Phase == PHASE_COMMIT && height >= e.CommitEnd && height < e.ClaimsEnd()
+}
+
+// InTime says whether who has just learnt of a claim, on the state of the given height, learnt of it
+// in time: before the last block that takes claims without being asked when they were seen.
+func (e Epoch) InTime(height int64) bool { return height+1 < e.CommitEnd }
 
 // DrawOf returns how many units the running round of the audit draws of one of the epoch's claims,
 // by all validators together.
@@ -169,6 +186,16 @@ func (e Epoch) HasWork() bool {
 		}
 	}
 	return false
+}
+
+// Counted is how many of the claim's units count: all, but for late ones that too few validators had
+// seen in time. A claim that came late as a whole may count for nothing; it is not void, and no
+// fault is found in it.
+func (c Claim) Counted() uint64 {
+	if c.Unseen {
+		return c.Count - c.Late
+	}
+	return c.Count
 }
 
 // Void says whether the claim earns nothing.
