@@ -17,6 +17,8 @@ type ValidatorView struct {
 	addr []byte
 	// LoseVerdicts are verdicts that the network swallows.
 	LoseVerdicts int
+	// Lost is called for each of them, if set; it must not call the ledger.
+	Lost func()
 }
 
 // Validator is the view of one account.
@@ -103,6 +105,9 @@ func (v *ValidatorView) SendVerdict(_ context.Context, m auditor.Verdict) error 
 	defer unlock()
 	if v.LoseVerdicts > 0 {
 		v.LoseVerdicts--
+		if v.Lost != nil {
+			v.Lost()
+		}
 		return nil
 	}
 	return v.l.refuse(auditor.ErrRefused, v.l.verdict(v.addr, m))

@@ -39,6 +39,9 @@ func (a *Auditor) round(ctx context.Context, e Epoch) error {
 		return errors.New("auditor: the seat has another VRF key than this validator")
 	}
 	r := &round{a: a, e: e, proof: a.cfg.Key.Prove(info.Input())}
+	if over, err := r.over(ctx); err != nil || over {
+		return err
+	}
 	r.key = sample.AuditKey(r.proof.Output())
 	if err := r.load(ctx, info); err != nil {
 		return err
@@ -57,6 +60,22 @@ func (a *Auditor) round(ctx context.Context, e Epoch) error {
 	}
 	r.linger(ctx)
 	return nil
+}
+
+// over says whether nothing is left to do in the round: the verdict is on chain, from before a restart,
+// and no journal says what was still open. The cross-check computes again what it needs.
+func (r *round) over(ctx context.Context) (bool, error) {
+	voted, err := r.a.cfg.Chain.Voted(ctx, r.e.Number, r.e.Round)
+	if err != nil || !voted {
+		return false, err
+	}
+	kept, err := readJournal(r.a.cfg.Dir, r.e.Number, r.e.Round, r.proof)
+	if err != nil || len(kept.done) > 0 {
+		return false, err
+	}
+	r.a.count.verdicts.Add(1)
+	r.a.observe(Event{Kind: EventVerdict, Epoch: r.e.Number, Round: r.e.Round})
+	return true, nil
 }
 
 // load reads the claims, checks them against the root that the VRF input
