@@ -28,7 +28,7 @@ func newAnteHandler(app *App) sdk.AnteHandler {
 		ante.NewValidateMemoDecorator(app.Accounts),
 		ante.NewConsumeGasForTxSizeDecorator(app.Accounts),
 		unlessLane{ante.NewDeductFeeDecorator(app.Accounts, app.Bank, app.FeeGrant, checkFee)},
-		newSignatures(app.Accounts, app.enc.Tx.SignModeHandler()),
+		newSignatures(app.Accounts, app.enc.Tx.SignModeHandler(), new(verified)),
 		quotaDecorator{power: app.Power},
 		witnessDecorator{sprint: app.Sprint, witness: app.witness},
 	)

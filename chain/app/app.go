@@ -51,6 +51,7 @@ type App struct {
 	keepers
 
 	witness      *witness
+	pool         *pool
 	enc          Encoding
 	keys         map[string]*storetypes.KVStoreKey
 	manager      *module.Manager
@@ -70,7 +71,7 @@ func New(cfg Config) (*App, error) {
 	base.SetInterfaceRegistry(enc.Registry)
 	base.SetTxEncoder(enc.Tx.TxEncoder())
 
-	app := &App{BaseApp: base, witness: new(witness), enc: enc, keys: storetypes.NewKVStoreKeys(storeNames()...)}
+	app := &App{BaseApp: base, witness: new(witness), pool: newPool(), enc: enc, keys: storetypes.NewKVStoreKeys(storeNames()...)}
 	deps := Deps{Admitter: none{}, Rechecker: none{}}
 	if cfg.Deps != nil {
 		var err error
@@ -104,6 +105,7 @@ func New(cfg Config) (*App, error) {
 	app.MountKVStores(app.keys)
 	app.SetInitChainer(app.initChain)
 	app.SetPreBlocker(func(ctx sdk.Context, req *abci.RequestFinalizeBlock) (*sdk.ResponsePreBlock, error) {
+		app.pool.beginBlock()
 		res, err := app.manager.PreBlock(ctx)
 		if err != nil {
 			return nil, err
@@ -114,11 +116,10 @@ func New(cfg Config) (*App, error) {
 	app.SetEndBlocker(host.guard(app.manager.EndBlock))
 	app.SetAnteHandler(newAnteHandler(app))
 
-	mempool := newPool()
-	app.SetMempool(mempool)
-	proposals := baseapp.NewDefaultProposalHandler(mempool, app)
-	proposals.SetTxSelector(&selector{app: app})
-	app.SetPrepareProposal(proposals.PrepareProposalHandler())
+	app.SetMempool(app.pool)
+	app.SetCheckTxHandler(app.checkTx)
+	app.SetPrepareCheckStater(func(sdk.Context) { app.pool.committed() })
+	app.SetPrepareProposal(app.prepareProposal)
 	app.SetProcessProposal(app.processProposal)
 
 	if err := app.LoadLatestVersion(); err != nil {

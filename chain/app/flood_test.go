@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"encoding/binary"
 	"testing"
 
@@ -39,68 +38,6 @@ func flood(t *testing.T, enc Encoding, lane bool, n int) (txs []sdk.Tx, raws [][
 		txs, raws = append(txs, tx), append(raws, raw)
 	}
 	return txs, raws
-}
-
-// Under a flood of either kind a proposal still holds the other, each in its own part of the block,
-// whichever the mempool offers first; and every such proposal is accepted.
-func TestFloodsDoNotStarveEachOther(t *testing.T) {
-	params.Configure()
-	enc := newEncoding()
-	laneTxs, laneRaws := flood(t, enc, true, 600)
-	feeTxs, feeRaws := flood(t, enc, false, 3_000)
-	byRaw := map[string]sdk.Tx{}
-	for i, raw := range laneRaws {
-		byRaw[string(raw)] = laneTxs[i]
-	}
-	for i, raw := range feeRaws {
-		byRaw[string(raw)] = feeTxs[i]
-	}
-	limits := budget{laneBytes: 256 << 10, otherBytes: 256 << 10, laneGas: 100_000_000, otherGas: 100_000_000}
-	for name, c := range map[string]struct {
-		lanes, fees int
-		feesFirst   bool
-	}{
-		"flooded by both":          {600, 3_000, false},
-		"flooded by both, reverse": {600, 3_000, true},
-		"fees against one verdict": {1, 3_000, true},
-		"lane against one payment": {600, 1, false},
-	} {
-		s := &selector{ready: true, limits: limits}
-		offer := func(txs []sdk.Tx, raws [][]byte) {
-			for i, tx := range txs {
-				if s.SelectTxForProposal(context.Background(), 1<<20, 0, tx, raws[i], 0) {
-					return
-				}
-			}
-		}
-		if c.feesFirst {
-			offer(feeTxs[:c.fees], feeRaws)
-			offer(laneTxs[:c.lanes], laneRaws)
-		} else {
-			offer(laneTxs[:c.lanes], laneRaws)
-			offer(feeTxs[:c.fees], feeRaws)
-		}
-		var used usage // as a validator counts them
-		lanes, fees := 0, 0
-		for _, raw := range s.SelectedTxs(context.Background()) {
-			tx := byRaw[string(raw)]
-			if !used.add(limits, inLane(tx), protoSize(raw), gasOf(tx, 0)) {
-				t.Fatalf("%s: the proposal would be rejected", name)
-			}
-			if inLane(tx) {
-				lanes++
-			} else {
-				fees++
-			}
-		}
-		full := func(n, offered int, bytes, most, gas, mostGas, size uint64) bool {
-			return n == offered || bytes+size > most || gas+200_000 > mostGas
-		}
-		if !full(lanes, c.lanes, used.laneBytes, limits.laneBytes, used.laneGas, limits.laneGas, protoSize(laneRaws[0])) ||
-			!full(fees, c.fees, used.otherBytes, limits.otherBytes, used.otherGas, limits.otherGas, protoSize(feeRaws[0])+8) {
-			t.Errorf("%s: %d of the lane and %d that pay, used %+v of %+v", name, lanes, fees, used, limits)
-		}
-	}
 }
 
 // A mempool that is full of one kind still takes the other.

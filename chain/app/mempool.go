@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/sha256"
 	"sync"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
@@ -19,17 +20,38 @@ const (
 	CometPool = LanePool + FeePool + 2_000
 )
 
-// pool is the SDK's priority mempool with separate room for the lane. It is safe for
-// concurrent use.
+// pool is the SDK's priority mempool with separate room for the lane. Of lane transactions it also
+// knows what their next check after a block depends on, so that this check costs a look-up: see
+// recheck.go. It is safe for concurrent use.
 type pool struct {
 	*mempool.PriorityNonceMempool[int64]
 
 	mu          sync.Mutex
 	lane, other int
+	waiting     map[[32]byte]*laneTx          // by the hash of the transaction
+	senders     map[string]map[uint64]*laneTx // the same by sender and sequence
+	touched     map[string]bool               // senders of the last block's transactions
+	blocks      uint64                        // committed since the node began
+}
+
+// laneTx is a waiting lane transaction.
+type laneTx struct {
+	hash     [32]byte
+	tx       sdk.Tx
+	raw      []byte
+	sender   string
+	sequence uint64
+	// applied is the value of blocks at which the check state last held what the transaction does to
+	// its sender's sequence and quota.
+	applied uint64
 }
 
 func newPool() *pool {
-	return &pool{PriorityNonceMempool: mempool.NewPriorityMempool(mempool.DefaultPriorityNonceMempoolConfig())}
+	return &pool{
+		PriorityNonceMempool: mempool.NewPriorityMempool(mempool.DefaultPriorityNonceMempoolConfig()),
+		waiting:              make(map[[32]byte]*laneTx), senders: make(map[string]map[uint64]*laneTx),
+		touched: make(map[string]bool),
+	}
 }
 
 var _ mempool.ExtMempool = (*pool)(nil)
@@ -54,7 +76,50 @@ func (p *pool) Insert(ctx context.Context, tx sdk.Tx, opt mempool.InsertOption) 
 		return err
 	}
 	*count += p.PriorityNonceMempool.CountTx() - before
+	p.track(ctx, tx)
 	return nil
+}
+
+// track remembers a lane transaction that its check can be skipped for: with one signer, a sequence, and
+// no height at which it becomes void.
+func (p *pool) track(ctx context.Context, tx sdk.Tx) {
+	sender, sequence, ok := soleSequence(tx)
+	if !ok {
+		return
+	}
+	p.untrack(sender, sequence) // the one that this replaces
+	at, ok := ctx.(sdk.Context)
+	if timeout, has := tx.(sdk.TxWithTimeoutHeight); !ok || !inLane(tx) || has && timeout.GetTimeoutHeight() != 0 {
+		return
+	}
+	raw := at.TxBytes()
+	w := &laneTx{hash: sha256.Sum256(raw), tx: tx, raw: raw, sender: sender, sequence: sequence, applied: p.blocks}
+	p.waiting[w.hash] = w
+	if p.senders[sender] == nil {
+		p.senders[sender] = make(map[uint64]*laneTx)
+	}
+	p.senders[sender][sequence] = w
+}
+
+func (p *pool) untrack(sender string, sequence uint64) {
+	w, ok := p.senders[sender][sequence]
+	if !ok {
+		return
+	}
+	delete(p.waiting, w.hash)
+	delete(p.senders[sender], sequence)
+	if len(p.senders[sender]) == 0 {
+		delete(p.senders, sender)
+	}
+}
+
+// soleSequence returns the only signer of an ordered transaction and its sequence.
+func soleSequence(tx sdk.Tx) (sender string, sequence uint64, ok bool) {
+	if u, is := tx.(sdk.TxWithUnordered); is && u.GetUnordered() {
+		return "", 0, false
+	}
+	addr, sequence, err := soleSigner(tx)
+	return string(addr), sequence, err == nil
 }
 
 // Remove takes a transaction out.
@@ -68,6 +133,9 @@ func (p *pool) Remove(tx sdk.Tx) error {
 func (p *pool) RemoveWithReason(ctx context.Context, tx sdk.Tx, reason mempool.RemoveReason) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if sender, _, ok := soleSequence(tx); ok && reason.Caller == mempool.CallerRunTxFinalize {
+		p.touched[sender] = true
+	}
 	return p.uncount(tx, p.PriorityNonceMempool.RemoveWithReason(ctx, tx, reason))
 }
 
@@ -77,6 +145,9 @@ func (p *pool) uncount(tx sdk.Tx, err error) error {
 	if err == nil {
 		count, _ := p.counter(tx)
 		*count = max(*count-1, 0)
+	}
+	if sender, sequence, ok := soleSequence(tx); ok {
+		p.untrack(sender, sequence)
 	}
 	return err
 }

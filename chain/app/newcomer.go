@@ -30,7 +30,7 @@ type signatures struct {
 	known    sdk.AnteHandler
 }
 
-func newSignatures(accounts authkeeper.AccountKeeper, modes *txsigning.HandlerMap) signatures {
+func newSignatures(accounts authkeeper.AccountKeeper, modes *txsigning.HandlerMap, known *verified) signatures {
 	return signatures{
 		accounts: accounts,
 		modes:    modes,
@@ -38,7 +38,7 @@ func newSignatures(accounts authkeeper.AccountKeeper, modes *txsigning.HandlerMa
 			ante.NewSetPubKeyDecorator(accounts),
 			ante.NewValidateSigCountDecorator(accounts),
 			ante.NewSigGasConsumeDecorator(accounts, ante.DefaultSigVerificationGasConsumer),
-			ante.NewSigVerificationDecorator(accounts, modes),
+			verifyDecorator{ante.NewSigVerificationDecorator(accounts, modes), accounts, known},
 			ante.NewIncrementSequenceDecorator(accounts),
 		),
 	}

@@ -1,13 +1,13 @@
 package app
 
 import (
-	"context"
+	"errors"
 
 	abci "github.com/cometbft/cometbft/abci/types"
 	cmttypes "github.com/cometbft/cometbft/types"
 
-	"github.com/cosmos/cosmos-sdk/baseapp"
 	sdk "github.com/cosmos/cosmos-sdk/types"
+	"github.com/cosmos/cosmos-sdk/types/mempool"
 )
 
 // budget is what a block may hold of each kind, in bytes and gas. The lane's part is kept
@@ -63,43 +63,60 @@ func (u *usage) add(b budget, lane bool, size, gas uint64) bool {
 	return true
 }
 
-// selector fills a proposal; the mempool offers the lane first. It is used by one proposal
-// at a time.
-type selector struct {
-	app    *App
-	ready  bool
-	limits budget
-	used   usage
-	txs    [][]byte
+// smallest is the size of the smallest transaction that is worth looking for room for.
+const smallest = 100
+
+// full says whether neither kind has room for anything.
+func (u usage) full(b budget) bool {
+	return u.laneBytes+smallest > b.laneBytes && u.otherBytes+smallest > b.otherBytes
 }
 
-var _ baseapp.TxSelector = (*selector)(nil)
-
-func (s *selector) SelectedTxs(context.Context) [][]byte { return append([][]byte(nil), s.txs...) }
-
-func (s *selector) Clear() { *s = selector{app: s.app} }
-
-// SelectTxForProposal adds a transaction that fits. It stops the selection when neither kind
-// has room for the smallest transaction, or when the block's limits cannot be read: an empty
-// block is better than none.
-func (s *selector) SelectTxForProposal(ctx context.Context, maxTxBytes, _ uint64, tx sdk.Tx, raw []byte, gasWanted uint64) bool {
-	if !s.ready {
-		limits, err := s.app.newBudget(sdk.UnwrapSDKContext(ctx))
+// prepareProposal fills a block with what waits, the lane first. What does not fit is passed over
+// before it is checked, and with it what its sender has waiting after it. What fails its check leaves
+// the mempool. Where the limits cannot be read the block is empty, which is better than none.
+func (app *App) prepareProposal(ctx sdk.Context, req *abci.RequestPrepareProposal) (*abci.ResponsePrepareProposal, error) {
+	limits, err := app.newBudget(ctx)
+	if err != nil {
+		app.Logger().Error("no proposal limits", "err", err)
+		return &abci.ResponsePrepareProposal{}, nil
+	}
+	var (
+		used    usage
+		total   uint64
+		txs     [][]byte
+		invalid []sdk.Tx
+		passed  = make(map[string]bool) // senders; looked up only
+		encode  = app.enc.Tx.TxEncoder()
+	)
+	mempool.SelectBy(ctx, app.pool, req.Txs, func(waiting mempool.PooledTx) bool {
+		tx := waiting.Tx
+		raw, err := encode(tx)
 		if err != nil {
-			s.app.Logger().Error("no proposal limits", "err", err)
+			invalid = append(invalid, tx)
 			return true
 		}
-		s.limits, s.ready = limits, true
+		sender, _, sole := soleSequence(tx)
+		if sole && passed[sender] {
+			return true
+		}
+		size, after := protoSize(raw), used
+		if total+size > uint64(max(req.MaxTxBytes, 0)) || !after.add(limits, inLane(tx), size, gasOf(tx, waiting.GasWanted)) {
+			passed[sender] = sole
+			return !used.full(limits)
+		}
+		if _, err := app.PrepareProposalVerifyTx(tx); err != nil {
+			invalid = append(invalid, tx)
+			return true
+		}
+		used, total, txs = after, total+size, append(txs, raw)
+		return true
+	})
+	for _, tx := range invalid {
+		if err := app.pool.Remove(tx); err != nil && !errors.Is(err, mempool.ErrTxNotFound) {
+			return nil, err
+		}
 	}
-	size := protoSize(raw)
-	if s.used.laneBytes+s.used.otherBytes+size > maxTxBytes {
-		return false
-	}
-	if s.used.add(s.limits, inLane(tx), size, gasOf(tx, gasWanted)) {
-		s.txs = append(s.txs, raw)
-	}
-	const smallest = 100
-	return s.used.laneBytes+smallest > s.limits.laneBytes && s.used.otherBytes+smallest > s.limits.otherBytes
+	return &abci.ResponsePrepareProposal{Txs: txs}, nil
 }
 
 // processProposal accepts a block whose transactions all pass the ante handler and whose

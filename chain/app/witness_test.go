@@ -16,7 +16,9 @@ func commitWork(epoch, count uint64) *sprinttypes.MsgCommitWork {
 // than it has room for.
 func TestWitness(t *testing.T) {
 	w := new(witness)
-	saw := func(m *sprinttypes.MsgCommitWork, miner string) bool { return w.Saw(m.Epoch, []byte(miner), m.Count, m.Root) }
+	saw := func(m *sprinttypes.MsgCommitWork, miner string) bool {
+		return w.Saw(m.Epoch, []byte(miner), m.Count, m.Root)
+	}
 	if saw(commitWork(0, 64), "a") {
 		t.Error("saw something before anything was sent")
 	}
