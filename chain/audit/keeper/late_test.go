@@ -163,7 +163,7 @@ func TestClaimsThatAreLateAsAWhole(t *testing.T) {
 }
 
 // Without a grace, after it, and before the deadline nothing is late; what a verdict says of late
-// claims has exactly a bit for each.
+// claims has exactly a bit for each, or nothing.
 func TestRefusedLateClaimsAndBitmaps(t *testing.T) {
 	w := lateWorld(t)
 	w.claim(0, 1)
@@ -191,7 +191,7 @@ func TestRefusedLateClaimsAndBitmaps(t *testing.T) {
 	if err := w.extend(0, 1); !errors.Is(err, sprinttypes.ErrCommitClosed) {
 		t.Errorf("after the grace: %v", err)
 	}
-	for name, seen := range map[string][]byte{"missing": nil, "too long": {1, 0}, "bits past the claims": {2}} {
+	for name, seen := range map[string][]byte{"too long": {1, 0}, "bits past the claims": {2}} {
 		m := w.verdictMsg(0, true)
 		m.Seen = seen
 		if err := w.verdict(m); !errors.Is(err, types.ErrInvalidBitmap) {

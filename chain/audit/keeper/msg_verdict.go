@@ -73,8 +73,10 @@ func (s msgServer) Verdict(ctx context.Context, m *types.MsgVerdict) (*types.Msg
 	if err := commit.Bitmap(m.Bitmap).Check(int(e.Claims)); err != nil {
 		return nil, errors.Wrap(types.ErrInvalidBitmap, err.Error())
 	}
-	if err := commit.Bitmap(m.Seen).Check(lateIn(e)); err != nil {
-		return nil, errors.Wrapf(types.ErrInvalidBitmap, "late units seen: %v", err)
+	if len(m.Seen) > 0 { // else it saw none in time
+		if err := commit.Bitmap(m.Seen).Check(lateIn(e)); err != nil {
+			return nil, errors.Wrapf(types.ErrInvalidBitmap, "late units seen: %v", err)
+		}
 	}
 	out, err := s.verifyVRF(ctx, roundInput(ctx, e), r.Seats[i], m.VrfProof)
 	if err != nil {

@@ -90,7 +90,7 @@ func (q queryServer) Settlement(ctx context.Context, r *types.QuerySettlementReq
 	lines, page, err := query.CollectionPaginate(ctx, q.k.claims, limited(r.Pagination),
 		func(_ collections.Pair[uint64, []byte], c types.Claim) (types.Line, error) {
 			return types.Line{
-				Miner: c.Miner, Units: c.Count, Share: types.ShareOf(c.Count, s.Units),
+				Miner: c.Miner, Units: c.Counted(), Share: types.ShareOf(c.Counted(), s.Units),
 				Status: c.Status, Amount: c.Amount, Withheld: c.Withheld,
 			}, nil
 		}, query.WithCollectionPaginationPairPrefix[uint64, []byte](number))

@@ -459,6 +459,7 @@ func (m *QuerySettlementRequest) GetPagination() *query.PageRequest {
 // Line is a row of the table of a settlement.
 type Line struct {
 	Miner string `protobuf:"bytes,1,opt,name=miner,proto3" json:"miner,omitempty"`
+	// units are those that count: all but late ones that were not seen in time.
 	Units uint64 `protobuf:"varint,2,opt,name=units,proto3" json:"units,omitempty"`
 	// share of the committed units in parts of 10^12, rounded down.
 	Share    uint64                `protobuf:"varint,3,opt,name=share,proto3" json:"share,omitempty"`
