@@ -26,6 +26,13 @@ func TestMain(m *testing.M) {
 		f := flag.NewFlagSet("serve", flag.ExitOnError)
 		name, threads, memory := f.String("device", "", ""), f.Int("threads", 0, ""), f.Int64("memory", 0, "")
 		_ = f.Parse(os.Args[2:]) // ExitOnError
+		if os.Getenv(timedEnv) != "" {
+			if err := serveTimed(); err != nil {
+				os.Stderr.WriteString(err.Error() + "\n")
+				os.Exit(1)
+			}
+			return
+		}
 		if err := Serve(*name, Config{Threads: *threads, MemoryBytes: *memory}); err != nil {
 			os.Stderr.WriteString(err.Error() + "\n")
 			os.Exit(1)

@@ -140,7 +140,26 @@ func (p *process) start(cfg *Config) error {
 		return fmt.Errorf("%w: device name %q", ErrProtocol, printable(d.Name))
 	}
 	p.name = d.Name
+	go func() {
+		<-p.rpc.ctx.Done()
+		p.ended()
+	}()
 	return nil
+}
+
+// ended wakes everybody who waits for a process that has ended.
+func (p *process) ended() {
+	p.gone.Store(true)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.shared == nil {
+		return
+	}
+	for i := range channels {
+		h := channelAt(p.shared, i).h
+		h.progress.Add(1)
+		futexWake(&h.progress)
+	}
 }
 
 // maxName and maxMessage bound what the process says of itself and of its
@@ -178,7 +197,7 @@ func (p *process) exitError() error {
 // the error that says so.
 func (p *process) condemn(cause error) error {
 	p.cause.CompareAndSwap(nil, &cause)
-	p.gone.Store(true)
+	p.ended()
 	// If it has ended already, so much the better.
 	_ = p.handle.Kill()
 	return p.exitError()
@@ -200,7 +219,7 @@ func (p *process) callError(err error) error {
 	case codes.OK:
 		return nil
 	case codes.Unavailable, codes.Canceled:
-		p.gone.Store(true)
+		p.ended()
 		return fmt.Errorf("%w: %s", p.exitError(), printable(err.Error()))
 	case codes.DeadlineExceeded:
 		return p.hung()
@@ -216,7 +235,7 @@ func (p *process) stop() {
 	if p.client != nil {
 		p.client.Kill()
 	}
-	p.gone.Store(true)
+	p.ended()
 	if p.lifeline != nil {
 		p.lifeline.Close()
 	}

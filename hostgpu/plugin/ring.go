@@ -91,10 +91,10 @@ func (h *ringHeader) signalProgress(head uint64) {
 func reached(position, target uint64) bool { return int64(position-target) >= 0 }
 
 // sleep waits until *position reaches target, or quit is set, or for one
-// time-out of the futex if quit is nil, and reports whether the position got
-// there. It looks again and again at first. word is counted up by whoever moves
-// the position there, if waits is set, and by whoever sets quit.
-func sleep(word, waits *atomic.Uint32, position *atomic.Uint64, target uint64, quit *atomic.Bool) bool {
+// time-out of the futex if timed, and reports whether the position got there.
+// It looks again and again at first. word is counted up by whoever moves the
+// position there, if waits is set, and by whoever has set quit.
+func sleep(word, waits *atomic.Uint32, position *atomic.Uint64, target uint64, quit *atomic.Bool, timed bool) bool {
 	for range spins {
 		if reached(position.Load(), target) {
 			return true
@@ -103,8 +103,8 @@ func sleep(word, waits *atomic.Uint32, position *atomic.Uint64, target uint64, q
 	}
 	bell := word.Load()
 	waits.Store(1)
-	if !reached(position.Load(), target) && (quit == nil || !quit.Load()) {
-		futexWait(word, bell, quit == nil)
+	if !reached(position.Load(), target) && !quit.Load() {
+		futexWait(word, bell, timed)
 	}
 	waits.Store(0)
 	return reached(position.Load(), target)

@@ -45,7 +45,7 @@ func (r *ringServer) loop() {
 			return
 		}
 		// A host that is gone ends this process by its lifeline, not from here.
-		sleep(&r.h.doorbell, &r.h.devWaits, &r.h.tail, r.head+1, &r.closing)
+		sleep(&r.h.doorbell, &r.h.devWaits, &r.h.tail, r.head+1, &r.closing, false)
 	}
 }
 

@@ -44,9 +44,14 @@ func (s *ringStream) failed() error {
 	return failureError(pb.Failure_Kind(st), string(s.h.message[:n]))
 }
 
-// maxNap is the most that one sleep counts: a futex sleeps for 20 ms, and a
-// host that was stopped for longer has not seen the device do nothing.
-const maxNap = 40 * time.Millisecond
+// nap is how long the host sleeps before it asks whether the device hangs. Its
+// end is reported (process.ended), so nothing else needs the host to wake up:
+// each time costs the processor some fifty looks of Go's scheduler.
+const nap = 200 * time.Millisecond
+
+// maxNap is the most that one sleep counts: a host that was stopped for longer
+// has not seen the device do nothing.
+const maxNap = 2 * nap
 
 // await waits until the device has consumed all bytes before target.
 func (s *ringStream) await(target uint64) error {
@@ -67,7 +72,7 @@ func (s *ringStream) await(target uint64) error {
 			seen, idle = head, 0
 		}
 		begin := time.Now()
-		if sleep(&s.h.progress, &s.h.hostWaits, &s.h.head, target, nil) {
+		if sleep(&s.h.progress, &s.h.hostWaits, &s.h.head, target, &s.proc.gone, true) {
 			continue
 		}
 		if idle += min(time.Since(begin), maxNap); idle >= s.proc.hang {

@@ -17,7 +17,7 @@ func TestSleepQuits(t *testing.T) {
 		go func() {
 			defer close(done)
 			for !quit.Load() {
-				sleep(&word, &waits, &position, 1, &quit)
+				sleep(&word, &waits, &position, 1, &quit, false)
 			}
 		}()
 		for range i % (2 * spins) {
@@ -39,7 +39,7 @@ func TestSleepWakes(t *testing.T) {
 	go func() {
 		defer close(done)
 		for seen := uint64(0); seen < n; {
-			sleep(&h.doorbell, &h.devWaits, &h.tail, seen+1, &quit)
+			sleep(&h.doorbell, &h.devWaits, &h.tail, seen+1, &quit, false)
 			seen = h.tail.Load()
 			h.head.Store(seen)
 			h.signalProgress(seen)
@@ -51,7 +51,7 @@ func TestSleepWakes(t *testing.T) {
 		h.ringDoorbell()
 		for h.head.Load() < i {
 			if i%64 == 0 {
-				sleep(&h.progress, &h.hostWaits, &h.head, i, nil)
+				sleep(&h.progress, &h.hostWaits, &h.head, i, &quit, false)
 			}
 		}
 	}

@@ -14,15 +14,14 @@ import (
 // sharedSupported says that records can travel through shared memory here.
 const sharedSupported = true
 
-// futexTimeout bounds a sleep of the host, so that a dead process is noticed.
-var futexTimeout = unix.Timespec{Nsec: 20_000_000}
+var futexTimeout = unix.NsecToTimespec(nap.Nanoseconds())
 
 const (
 	futexOpWait = 0
 	futexOpWake = 1
 )
 
-// futexWait sleeps while *word == seen, if timed at most futexTimeout. Spurious
+// futexWait sleeps while *word == seen, if timed for a nap at most. Spurious
 // returns are allowed, so its errors do not matter.
 func futexWait(word *atomic.Uint32, seen uint32, timed bool) {
 	var limit *unix.Timespec
