@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/assaynet/assay/hostgpu/device"
@@ -79,6 +80,7 @@ type backend struct {
 	cfg      Config
 	kernels  *kernels
 	team     *team
+	layout   sync.RWMutex // see layout.go
 	mu       sync.Mutex
 	reserved int64
 }
@@ -107,16 +109,23 @@ func (b *backend) Release(limit int64) {
 }
 
 func (b *backend) Open() (device.Queue, error) {
-	return &queue{eng: engine{threads: b.cfg.Threads, k: b.kernels, team: b.team}}, nil
+	return &queue{layout: &b.layout, eng: engine{threads: b.cfg.Threads, k: b.kernels, team: b.team}}, nil
 }
 
 // queue runs every task at once, in the caller's goroutine and its helpers.
-type queue struct{ eng engine }
+type queue struct {
+	layout *sync.RWMutex
+	eng    engine
+}
 
 // memory is one allocation, 64-byte aligned.
 type memory struct {
 	data    []byte
 	release func([]byte) error // nil for memory of Go's heap
+
+	packed     packing       // guarded by backend.layout
+	multiplied atomic.Uint64 // the shape that a product took it in since it was written, 0 for none
+	plain      atomic.Bool   // not to be packed again
 }
 
 func allocateHeap(n int64) *memory {
@@ -149,16 +158,49 @@ func (q *queue) Sync() error  { return nil }
 func (q *queue) Close() error { return nil }
 
 func (q *queue) Write(m device.Mem, off int64, p []byte) error {
-	copy(m.(*memory).data[off:], p)
+	mem := q.rows(m.(*memory))
+	defer q.layout.RUnlock()
+	mem.multiplied.Store(0)
+	copy(mem.data[off:], p)
 	return nil
 }
 
 func (q *queue) Read(m device.Mem, off int64, p []byte) error {
-	copy(p, m.(*memory).data[off:])
+	mem := q.rows(m.(*memory))
+	defer q.layout.RUnlock()
+	copy(p, mem.data[off:])
 	return nil
 }
 
-func (q *queue) Run(t *device.Task) error { return q.eng.run(t) }
+// rows returns m with its layout locked, as rows.
+func (q *queue) rows(m *memory) *memory {
+	q.layout.RLock()
+	for m.packed != (packing{}) {
+		q.change(m, packing{})
+	}
+	return m
+}
+
+// change gives m another layout. q.layout is held for reading before and after.
+func (q *queue) change(m *memory, to packing) {
+	q.layout.RUnlock()
+	q.layout.Lock()
+	q.eng.change(m, to)
+	q.layout.Unlock()
+	q.layout.RLock()
+}
+
+func (q *queue) Run(t *device.Task) error {
+	q.layout.RLock()
+	defer q.layout.RUnlock()
+	for {
+		m, to := q.eng.k.relayout(t)
+		if m == nil {
+			return q.eng.run(t)
+		}
+		q.change(m, to)
+	}
+}
 
 // TransientTasks implements device.TransientQueue: a task has run when Run
 // returns.

@@ -22,6 +22,11 @@ type kernels struct {
 	// starts at its first element, k > 0.
 	gemm func(dst []int32, ldc int, a leftRows, b []int8, m, n, k int)
 
+	// gemmPacked is gemm for a right operand in panels, pack what makes one of
+	// them; nil where rows are as good.
+	gemmPacked func(dst []int32, ldc int, a leftRows, b []int8, m, n, k int)
+	pack       func(dst []byte, b []int8, k int)
+
 	// Rows of equal length; see the portable function of each.
 	rescaleRow   func(dst, acc []int32, ch channels, m int64, e int)
 	addRow       func(dst, a, b []int32)
@@ -48,6 +53,18 @@ type leftRows struct {
 	init []int32 // what the kernel adds to every sum of a row; nil for 0
 }
 
+// from is the rows from i on.
+func (l leftRows) from(i int) leftRows {
+	if i == 0 {
+		return l // there may be none
+	}
+	r := leftRows{data: l.data[i*l.ld:], ld: l.ld}
+	if l.init != nil {
+		r.init = l.init[i:]
+	}
+	return r
+}
+
 func preparePortable(a []int8, m, k int) leftRows { return leftRows{data: a, ld: k} }
 
 func portableKernels() *kernels {
@@ -65,12 +82,12 @@ func (e *engine) run(t *device.Task) error {
 	case device.OpExpand:
 		return e.expand(bytesOf(x[0]), bytesOf(x[1]), t.Imms[0])
 	case device.OpGemm:
-		e.gemm(s32Of(x[0]), s8Of(x[1]), s8Of(x[2]), t.Dims.Get('M'), t.Dims.Get('N'), t.Dims.Get('K'))
+		e.gemm(s32Of(x[0]), s8Of(x[1]), e.rightOf(x[2]), t.Dims.Get('M'), t.Dims.Get('N'), t.Dims.Get('K'))
 	case device.OpRescale:
 		e.rescale(s32Of(x[0]), s32Of(x[1]), scalesOf(x[2]), scalesOf(x[3]), int(t.Imms[0]))
 	case device.OpLinear:
 		e.linear(linearArgs{
-			dst: s32Of(x[0]), a: s8Of(x[1]), arow: scalesOf(x[2]), w: s8Of(x[3]), wchan: scalesOf(x[4]),
+			dst: s32Of(x[0]), a: s8Of(x[1]), arow: scalesOf(x[2]), w: e.rightOf(x[3]), wchan: scalesOf(x[4]),
 			bias: s32Of(x[5]), residual: s32Of(x[6]), eout: int(t.Imms[0]),
 			m: t.Dims.Get('M'), n: t.Dims.Get('N'), k: t.Dims.Get('K'),
 		})

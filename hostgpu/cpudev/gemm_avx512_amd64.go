@@ -5,6 +5,7 @@ import "sync"
 func avx512Kernels() *kernels {
 	k := avx2Kernels()
 	k.isa, k.prepare, k.gemm = AVX512, prepare512, gemm512
+	k.gemmPacked, k.pack = gemmPacked512, pack512Into
 	k.rescaleRow, k.addRow = rescale512, addRow512
 	k.rowMax, k.quant = rowMax512, quant512
 	k.sumSquares, k.normRow = sumSquares512, norm512

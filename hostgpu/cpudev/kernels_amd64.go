@@ -67,6 +67,24 @@ func panel5AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init 
 func panel6AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more int, fetch *int8, ahead int)
 
 //go:noescape
+func packed1AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more int, fetch *int8, ahead int)
+
+//go:noescape
+func packed2AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more int, fetch *int8, ahead int)
+
+//go:noescape
+func packed3AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more int, fetch *int8, ahead int)
+
+//go:noescape
+func packed4AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more int, fetch *int8, ahead int)
+
+//go:noescape
+func packed5AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more int, fetch *int8, ahead int)
+
+//go:noescape
+func packed6AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more int, fetch *int8, ahead int)
+
+//go:noescape
 func pack16AVX512(dst *byte, src *int8, ld int, blocks int)
 
 //go:noescape

@@ -10,15 +10,45 @@ import (
 // gemmCols is the width of a piece of the output that one goroutine takes.
 const gemmCols = 64
 
-func (e *engine) gemm(dst []int32, a, b []int8, m, n, k int) {
+// rightRows is a right operand: rows, or panels where gemm takes panels.
+type rightRows struct {
+	data   []int8
+	packed bool
+	gemm   func(dst []int32, ldc int, a leftRows, b []int8, m, n, k int)
+}
+
+func (e *engine) rightOf(t device.Tensor) rightRows {
+	r := rightRows{data: s8Of(t), gemm: e.k.gemm}
+	if m, ok := t.Mem.(*memory); ok && m.packed != (packing{}) {
+		r.packed, r.gemm = true, e.k.gemmPacked
+	}
+	return r
+}
+
+func (e *engine) gemm(dst []int32, a []int8, b rightRows, m, n, k int) {
 	if k == 0 {
 		clear(dst)
 		return
 	}
 	left := e.k.prepare(a, m, k)
 	e.parallel(n, e.gemmGrain(m, n), 1+m*k/128, func(lo, hi int) {
-		e.k.gemm(dst[lo:], n, left, b[lo*k:hi*k], m, hi-lo, k)
+		tiles(m, b.rows(m, k), func(i, rows int) {
+			b.gemm(dst[i*n+lo:], n, left.from(i), b.data[lo*k:], rows, hi-lo, k)
+		})
 	})
+}
+
+// leftBytes is how much of the left operand stays in the second-level cache
+// while panels pass by.
+const leftBytes = 256 << 10
+
+// rows is how many rows of m are best multiplied at a time: not so few that
+// reading panels again shows, and all where each time would pack them again.
+func (r rightRows) rows(m, k int) int {
+	if !r.packed {
+		return m
+	}
+	return max(48, leftBytes/k/6*6)
 }
 
 // gemmGrain cuts the columns so that every goroutine gets a few pieces and a
@@ -119,7 +149,7 @@ type linearArgs struct {
 	dst            []int32
 	a              []int8
 	arow           []device.Scale
-	w              []int8
+	w              rightRows
 	wchan          []device.Scale
 	bias, residual []int32 // nil if absent
 	eout, m, n, k  int
@@ -136,36 +166,53 @@ func (e *engine) linear(x linearArgs) {
 	if x.k > 0 {
 		left = e.k.prepare(x.a, x.m, x.k)
 	}
-	e.parallel(x.n, e.gemmGrain(x.m, x.n), 1+x.m*(8+x.k/128), func(lo, hi int) {
-		w := hi - lo
+	e.parallel(x.n, e.gemmGrain(x.m, x.n), 1+x.m*(8+x.k/128), func(from, to int) {
 		buf := accPool.Get().(*[]int32)
 		defer accPool.Put(buf)
-		acc := slices.Grow((*buf)[:0], x.m*w)[:x.m*w]
-		*buf = acc
-		if x.k == 0 {
-			clear(acc)
-		} else {
-			e.k.gemm(acc, w, left, x.w[lo*x.k:hi*x.k], x.m, w, x.k)
-		}
-		for i := range x.m {
-			row := acc[i*w : (i+1)*w]
-			m, exp := load(x.arow[i])
-			out := x.dst[i*x.n+lo : i*x.n+hi]
-			if x.residual == nil {
-				e.k.rescaleRow(out, row, ch.slice(lo, hi), m, exp-x.eout)
-				if x.bias != nil {
-					e.k.addRow(out, out, x.bias[lo:hi])
+		tiles(x.m, x.w.rows(x.m, x.k), func(i, rows int) {
+			width := linearWidth(rows)
+			for lo := from; lo < to; lo += width {
+				hi := min(to, lo+width)
+				acc := slices.Grow((*buf)[:0], rows*(hi-lo))[:rows*(hi-lo)]
+				*buf = acc
+				if x.k == 0 {
+					clear(acc)
+				} else {
+					x.w.gemm(acc, hi-lo, left.from(i), x.w.data[lo*x.k:], rows, hi-lo, x.k)
 				}
-				continue
+				e.finish(&x, acc, ch, i, rows, lo, hi)
 			}
-			// out may be the residual.
-			e.k.rescaleRow(row, row, ch.slice(lo, hi), m, exp-x.eout)
-			if x.bias != nil {
-				e.k.addRow(row, row, x.bias[lo:hi])
-			}
-			e.k.addRow(out, row, x.residual[i*x.n+lo:i*x.n+hi])
-		}
+		})
 	})
+}
+
+// linearWidth is how many columns of m rows are multiplied before they are
+// finished: at most 128 KiB of accumulators, but for very many rows.
+func linearWidth(m int) int {
+	return max(gemmCols, min(512, (32<<10)/max(1, m)&^(gemmCols-1)))
+}
+
+// finish makes columns [lo, hi) of rows from first on of their accumulators.
+func (e *engine) finish(x *linearArgs, acc []int32, ch channels, first, rows, lo, hi int) {
+	w := hi - lo
+	for i := first; i < first+rows; i++ {
+		row := acc[(i-first)*w : (i-first+1)*w]
+		m, exp := load(x.arow[i])
+		out := x.dst[i*x.n+lo : i*x.n+hi]
+		if x.residual == nil {
+			e.k.rescaleRow(out, row, ch.slice(lo, hi), m, exp-x.eout)
+			if x.bias != nil {
+				e.k.addRow(out, out, x.bias[lo:hi])
+			}
+			continue
+		}
+		// out may be the residual.
+		e.k.rescaleRow(row, row, ch.slice(lo, hi), m, exp-x.eout)
+		if x.bias != nil {
+			e.k.addRow(row, row, x.bias[lo:hi])
+		}
+		e.k.addRow(out, row, x.residual[i*x.n+lo:i*x.n+hi])
+	}
 }
 
 // addRow is the saturating sum.

@@ -23,6 +23,9 @@ const maxRows = 6
 // take longer than reading b.
 const maxStreamRows = 2
 
+// packedLines is how many lines a packed tile fetches in sixteen k.
+const packedLines = 8
+
 // maxQueries is how many queries weighted512 serves at once: 8 sums each.
 const maxQueries = 3
 
@@ -64,9 +67,14 @@ func generate() map[string][]byte {
 	})
 	add("panel_avx512_amd64.s", func(f *file) {
 		for rows := 1; rows <= maxRows; rows++ {
-			panel512(f, rows)
+			panel512(f, "panel", rows, 2)
 		}
 		pack512(f)
+	})
+	add("packed_avx512_amd64.s", func(f *file) {
+		for rows := 1; rows <= maxRows; rows++ {
+			panel512(f, "packed", rows, packedLines)
+		}
 	})
 	add("weighted_avx512_amd64.s", func(f *file) {
 		for queries := 1; queries <= maxQueries; queries++ {

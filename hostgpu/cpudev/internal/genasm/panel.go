@@ -11,13 +11,17 @@ import "fmt"
 // every line four times, which costs nothing; and two lines a step from fetch
 // on, advancing by ahead bytes: the next panel before it is packed.
 //
+// packedAVX512 is the same where the panels of b lie in memory, one after
+// another, and are read for the first time by the first tile: it fetches four
+// lines for every four k.
+//
 // Registers: Z0..Z23 sums, row by row; Z24..Z27 b; Z28..Z30 a. AX a, BX its
 // stride, R8 and R9 three and five times that, R13 a of the next tile; SI the
 // panel; DI c, DX its stride, R10 and R12 three and five times that, except in
 // the loop: fetch and ahead.
-func panel512(f *file, rows int) {
-	f.text(fmt.Sprintf("panel%dAVX512", rows), 80,
-		fmt.Sprintf("func panel%dAVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more int, fetch *int8, ahead int)", rows))
+func panel512(f *file, name string, rows, lines int) {
+	f.text(fmt.Sprintf("%s%dAVX512", name, rows), 80,
+		fmt.Sprintf("func %s%dAVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more int, fetch *int8, ahead int)", name, rows))
 	f.op("MOVQ c+0(FP), DI")
 	f.op("MOVQ ldc+8(FP), DX")
 	f.op("MOVQ a+16(FP), AX")
@@ -73,8 +77,10 @@ func panel512(f *file, rows int) {
 		for i := quad; i < rows; i += 4 {
 			f.op("PREFETCHT0 %s", rowAddr(i, "R13", "BX", "R8", "R9"))
 		}
-		if quad < 2 {
-			f.op("PREFETCHT1 %d(R10)", 64*quad)
+		for l := range lines {
+			if l%4 == quad {
+				f.op("PREFETCHT1 %d(R10)", 64*l)
+			}
 		}
 	}
 	f.op("ADDQ $16, AX")
