@@ -58,7 +58,6 @@ type stmt struct {
 	callee   string
 	rets     []operand
 	params   []operand
-	targets  int // brx.idx: index into function.targets
 }
 
 // A function is a .entry or a .func.

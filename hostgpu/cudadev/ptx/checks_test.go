@@ -19,7 +19,6 @@ type violation struct {
 	err           error
 	block         int
 	always        bool // cannot be switched off
-	line          string
 }
 
 const sharedWord = `
