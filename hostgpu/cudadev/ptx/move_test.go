@@ -80,6 +80,7 @@ func TestMoves(t *testing.T) {
 		{"mov.u32 %r10, 0b101;" + out32, func(a, b, c, d uint64) uint64 { return 5 }},
 		{"mov.s16 %rs10, -1;" + out16, func(a, b, c, d uint64) uint64 { return 0xffff }},
 		{"setp.lt.s32 %p2, %r1, %r2;\nmov.pred %p1, %p2;" + outP, func(a, b, c, d uint64) uint64 { return flag(int32(a) < int32(b)) }},
+		{"mov.pred %p1, -1;\nmov.pred %p2, 0;\nor.pred %p1, %p1, %p2;" + outP, func(a, b, c, d uint64) uint64 { return 1 }},
 		{"setp.lt.s32 %p2, %r1, %r2;\nnot.pred %p1, %p2;" + outP, func(a, b, c, d uint64) uint64 { return flag(int32(a) >= int32(b)) }},
 		{"setp.lt.s32 %p2, %r1, %r2;\nsetp.lt.s32 %p3, %r3, %r4;\nxor.pred %p1, %p2, %p3;" + outP, func(a, b, c, d uint64) uint64 {
 			return flag((int32(a) < int32(b)) != (int32(c) < int32(d)))

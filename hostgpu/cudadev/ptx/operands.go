@@ -234,8 +234,8 @@ func (c *compiler) predSrc(o operand) predSrc {
 			p.flip = ^uint32(0)
 		}
 		return p
-	case o.kind == opImm && o.imm <= 1:
-		return predSrc{flip: -uint32(o.imm)}
+	case o.kind == opImm && (o.imm <= 1 || o.imm == ^uint64(0)): // clang writes true as −1
+		return predSrc{flip: -uint32(o.imm & 1)}
 	}
 	c.fail("%s: operand must be a predicate", c.stmt.op)
 	return predSrc{}
