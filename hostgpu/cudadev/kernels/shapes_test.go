@@ -120,11 +120,14 @@ func TestAttentionShapes(t *testing.T) {
 		segments, seg, keys, heads, kv, dim int
 	}{
 		{1, "assay_attention_64", 1, 1, 33, 4, 2, 64}, {1, "assay_attention_64", 2, 9, 40, 6, 2, 64}, {1, "assay_attention_64", 1, 40, 70, 2, 1, 64},
-		{2, "assay_attention_128", 1, 1, 2048, 8, 1, 128}, {4, "assay_attention_divide", 1, 1, 2300, 4, 1, 128}, {4, "assay_attention_divide", 3, 2, 3100, 3, 1, 64},
+		{2, "assay_attention_128", 1, 1, 2048, 8, 1, 128}, {4, "assay_attention_divide", 2, 1, 2300, 4, 1, 128}, {4, "assay_attention_divide", 3, 2, 3100, 3, 1, 64},
 		{1, "assay_attention_128", 2, 35, 36, 2, 1, 128}, {1, "assay_attention_128", 1, 16, 16, 16, 16, 128}, {1, "assay_attention_128", 1, 5, 5, 3, 3, 128},
 		{1, "assay_attention", 1, 3, 130, 2, 1, 96},
 	} {
 		for variant := range 3 {
+			if c.keys > 1000 && variant != c.segments%2 {
+				continue // the reference takes a second
+			}
 			t.Run(fmt.Sprintf("%s %d %d %d %d %d %d %d", c.kernel, c.segments, c.seg, c.keys, c.heads, c.kv, c.dim, variant), func(t *testing.T) {
 				e := newEmulated(t, kernels.Props{Major: 8, SMs: c.sms, SharedPerBlock: 99 << 10})
 				g := newSource(t.Name())

@@ -1,27 +1,51 @@
 // Ops whose elements are independent. A thread takes every (grid·block)th
-// element, so any grid is right; the launch chooses one that fills the device.
+// group of four elements, so any grid is right; the launch chooses one that
+// fills the device. Four elements are 16 bytes a load: enough bytes are under
+// way to use the memory's whole bandwidth. What no group of four covers (all of
+// it where addresses or rows are not multiples of four elements) goes one by one.
 #pragma once
 #include "fixed.cuh"
 
 #define EACH(i, n) for (u32 i = ctaid() * ntid() + tid(), step_ = nctaid() * ntid(); i < (n); i += step_)
+// REST walks the elements behind the groups.
+#define REST(i, p) for (u32 i = 4 * (p).quads + ctaid() * ntid() + tid(), step_ = nctaid() * ntid(); i < (p).n; i += step_)
 
-struct add_args { i32 *dst; const i32 *a, *b; u32 n, pad; };
+DEVICE i32x4 load4(const i32 *p, u32 quad) { return ((const i32x4 *)p)[quad]; }
+DEVICE void store4(i32 *p, u32 quad, i32x4 x) { ((i32x4 *)p)[quad] = x; }
+DEVICE i32x4 sat_add4(i32x4 a, i32x4 b) {
+	return i32x4{sat_add(a.x, b.x), sat_add(a.y, b.y), sat_add(a.z, b.z), sat_add(a.w, b.w)};
+}
+
+struct add_args { i32 *dst; const i32 *a, *b; u32 n, quads; };
 KERNEL BOUNDS(256, 4) assay_add(add_args p) {
-	EACH(i, p.n) p.dst[i] = sat_add(p.a[i], p.b[i]);
+	EACH(i, p.quads) store4(p.dst, i, sat_add4(load4(p.a, i), load4(p.b, i)));
+	REST(i, p) p.dst[i] = sat_add(p.a[i], p.b[i]);
 }
 
 // With n elements in rows of k.
-struct add_row_args { i32 *dst; const i32 *a, *row; u32 n, k; };
+struct add_row_args { i32 *dst; const i32 *a, *row; u32 n, quads, k, pad; };
 KERNEL BOUNDS(256, 4) assay_add_row(add_row_args p) {
-	EACH(i, p.n) p.dst[i] = sat_add(p.a[i], p.row[i % p.k]);
+	EACH(i, p.quads) store4(p.dst, i, sat_add4(load4(p.a, i), load4(p.row, i % (p.k / 4))));
+	REST(i, p) p.dst[i] = sat_add(p.a[i], p.row[i % p.k]);
 }
 
-struct rescale_args { i32 *dst; const i32 *acc; const scale *row, *chan; u32 count, n; i32 eout; u32 pad; };
+DEVICE i32 rescale(i32 acc, scale r, scale c, i32 eout) { return mul_shr(acc, cmul(c.m, r.m), c.e + r.e - eout); }
+
+// k is N of the spec.
+struct rescale_args { i32 *dst; const i32 *acc; const scale *row, *chan; u32 n, quads, k; i32 eout; };
 KERNEL BOUNDS(256, 4) assay_rescale(rescale_args p) {
-	EACH(i, p.count) {
-		scale r = scale_load(p.row + i / p.n), c = scale_load(p.chan + i % p.n);
-		p.dst[i] = shr_sat((i64)p.acc[i] * cmul(c.m, r.m), c.e + r.e - p.eout);
+	EACH(i, p.quads) {
+		u32 per = p.k / 4;
+		scale r = scale_load(p.row + i / per);
+		const scale *c = p.chan + i % per * 4;
+		i32x4 x = load4(p.acc, i);
+		x.x = rescale(x.x, r, scale_load(c), p.eout);
+		x.y = rescale(x.y, r, scale_load(c + 1), p.eout);
+		x.z = rescale(x.z, r, scale_load(c + 2), p.eout);
+		x.w = rescale(x.w, r, scale_load(c + 3), p.eout);
+		store4(p.dst, i, x);
 	}
+	REST(i, p) p.dst[i] = rescale(p.acc[i], scale_load(p.row + i / p.k), scale_load(p.chan + i % p.k), p.eout);
 }
 
 // sigma is ⌊(num·2^24 + ⌊den/2⌋) / den⌋ for num <= 2^24 <= den <= 2^25 and num
@@ -47,32 +71,70 @@ DEVICE i32 silu(i32 x, i32 y) {
 	return shr_sat(rhu(x * s, 24) * y, 16);
 }
 
-struct silu_args { i32 *dst; const i32 *gate, *up; u32 n, pad; };
+struct silu_args { i32 *dst; const i32 *gate, *up; u32 n, quads; };
 KERNEL BOUNDS(256, 4) assay_silu_mul(silu_args p) {
-	EACH(i, p.n) p.dst[i] = silu(p.gate[i], p.up[i]);
+	EACH(i, p.quads) {
+		i32x4 x = load4(p.gate, i), y = load4(p.up, i);
+		store4(p.dst, i, i32x4{silu(x.x, y.x), silu(x.y, y.y), silu(x.z, y.z), silu(x.w, y.w)});
+	}
+	REST(i, p) p.dst[i] = silu(p.gate[i], p.up[i]);
 }
 
-// A thread turns one pair of columns; pairs = M·C/2, in rows of C/2.
-struct rope_args { i32 *dst; const i32 *src, *table, *pos; u32 pairs, c, d, p; };
+DEVICE void turn(i32 &x, i32 &y, i32 c, i32 s) {
+	i64 cos = clamp_i32(c, -(1 << 30), 1 << 30), sin = clamp_i32(s, -(1 << 30), 1 << 30), x0 = x, x1 = y;
+	x = sat32(rhu(x0 * cos - x1 * sin, 30));
+	y = sat32(rhu(x1 * cos + x0 * sin, 30));
+}
+
+// A thread turns pairs of columns: n = M·C/2 of them, in rows of C/2.
+struct rope_args { i32 *dst; const i32 *src, *table, *pos; u32 n, quads, c, d, p, pad; };
 KERNEL BOUNDS(256, 4) assay_rope(rope_args p) {
 	u32 half = p.d / 2, per_row = p.c / 2;
-	EACH(i, p.pairs) {
+	// Of the pair's number: its first element and the entry of the table.
+	auto place = [&](u32 i, u64 &at, const i32 *&t) {
 		u32 row = i / per_row, pair = i % per_row, head = pair / half, j = pair % half;
-		const i32 *t = p.table + (u64)(u32)clamp_i32(p.pos[row], 0, (i32)p.p - 1) * p.d;
-		i64 cos = clamp_i32(t[j], -(1 << 30), 1 << 30), sin = clamp_i32(t[j + half], -(1 << 30), 1 << 30);
-		u64 at = (u64)row * p.c + head * p.d + j;
-		i64 x0 = p.src[at], x1 = p.src[at + half];
-		p.dst[at] = sat32(rhu(x0 * cos - x1 * sin, 30));
-		p.dst[at + half] = sat32(rhu(x1 * cos + x0 * sin, 30));
+		t = p.table + (u64)(u32)clamp_i32(p.pos[row], 0, (i32)p.p - 1) * p.d + j;
+		at = (u64)row * p.c + head * p.d + j;
+	};
+	EACH(i, p.quads) {
+		u64 at;
+		const i32 *t;
+		place(4 * i, at, t);
+		i32x4 x = *(const i32x4 *)(p.src + at), y = *(const i32x4 *)(p.src + at + half);
+		i32x4 c = *(const i32x4 *)t, s = *(const i32x4 *)(t + half);
+		i32 a[4] = {x.x, x.y, x.z, x.w}, b[4] = {y.x, y.y, y.z, y.w};
+		turn(a[0], b[0], c.x, s.x);
+		turn(a[1], b[1], c.y, s.y);
+		turn(a[2], b[2], c.z, s.z);
+		turn(a[3], b[3], c.w, s.w);
+		*(i32x4 *)(p.dst + at) = i32x4{a[0], a[1], a[2], a[3]};
+		*(i32x4 *)(p.dst + at + half) = i32x4{b[0], b[1], b[2], b[3]};
+	}
+	REST(i, p) {
+		u64 at;
+		const i32 *t;
+		place(i, at, t);
+		i32 x = p.src[at], y = p.src[at + half];
+		turn(x, y, t[0], t[half]);
+		p.dst[at] = x;
+		p.dst[at + half] = y;
 	}
 }
 
-struct embed_args { i32 *dst; const i8 *table; const scale *scales; const i32 *ids; u32 n, k, v, frac; };
+struct embed_args { i32 *dst; const i8 *table; const scale *scales; const i32 *ids; u32 n, quads, k, v, frac, pad; };
 KERNEL BOUNDS(256, 4) assay_embed(embed_args p) {
-	EACH(i, p.n) {
-		u32 row = i / p.k, j = i % p.k, id = (u32)clamp_i32(p.ids[row], 0, (i32)p.v - 1);
+	EACH(i, p.quads) {
+		u32 per = p.k / 4, id = (u32)clamp_i32(p.ids[i / per], 0, (i32)p.v - 1);
 		scale s = scale_load(p.scales + id);
-		p.dst[i] = shr_sat((i64)p.table[(u64)id * p.k + j] * s.m, s.e - (i32)p.frac);
+		u32 x = ((const u32 *)p.table)[(u64)id * per + i % per];
+		i32 e = s.e - (i32)p.frac;
+		store4(p.dst, i, i32x4{shr_sat((i64)(i8)x * s.m, e), shr_sat((i64)(i8)(x >> 8) * s.m, e),
+		                       shr_sat((i64)(i8)(x >> 16) * s.m, e), shr_sat((i64)(i8)(x >> 24) * s.m, e)});
+	}
+	REST(i, p) {
+		u32 id = (u32)clamp_i32(p.ids[i / p.k], 0, (i32)p.v - 1);
+		scale s = scale_load(p.scales + id);
+		p.dst[i] = shr_sat((i64)p.table[(u64)id * p.k + i % p.k] * s.m, s.e - (i32)p.frac);
 	}
 }
 
