@@ -15,6 +15,7 @@ import (
 	cryptotypes "github.com/cosmos/cosmos-sdk/crypto/types"
 
 	"github.com/assaynet/assay/chain/network"
+	"github.com/assaynet/assay/hostgpu/devices"
 	"github.com/assaynet/assay/runtime/gateway"
 	"github.com/assaynet/assay/runtime/miner"
 	"github.com/assaynet/assay/runtime/till"
@@ -94,6 +95,9 @@ func startParticipant(ctx context.Context, cfg participantConfig) (_ *participan
 	mining := miner.Config{
 		Chain: minerLink{p.link}, Worker: cfg.Worker, Dir: filepath.Join(cfg.Home, "miner"),
 		Address: p.link.acct.Bytes(), Commits: cfg.Commits,
+	}
+	if d, ok := cfg.Engine.native.(*devices.Device); ok {
+		mining.Instances = d.Parts() // each computes on one of the GPUs
 	}
 	if cfg.Mining != nil {
 		mining.Observer = miner.ObserverFunc(cfg.Mining)

@@ -9,7 +9,7 @@ import (
 	"github.com/NVIDIA/go-nvml/pkg/nvml"
 )
 
-// library is what Reader needs of NVML.
+// library is what is needed of NVML.
 type library interface {
 	SystemGetDriverVersion() (string, nvml.Return)
 	SystemGetCudaDriverVersion() (int, nvml.Return)
@@ -18,16 +18,16 @@ type library interface {
 	Shutdown() nvml.Return
 }
 
-// Reader reads reports. It is safe for concurrent use.
-type Reader struct {
+// NVML is the library in this process. It is safe for concurrent use.
+type NVML struct {
 	mu     sync.Mutex
 	lib    library
 	has    func(symbol string) bool
 	closed bool
 }
 
-// Open loads NVML. ErrNoDriver if the machine has no driver.
-func Open() (*Reader, error) {
+// OpenNVML loads NVML into this process. ErrNoDriver if the machine has no driver.
+func OpenNVML() (*NVML, error) {
 	lib := nvml.New()
 	switch ret := lib.Init(); ret {
 	case nvml.SUCCESS:
@@ -36,11 +36,11 @@ func Open() (*Reader, error) {
 	default:
 		return nil, fmt.Errorf("telemetry: NVML: %v", ret)
 	}
-	return &Reader{lib: lib, has: func(symbol string) bool { return lib.Extensions().LookupSymbol(symbol) == nil }}, nil
+	return &NVML{lib: lib, has: func(symbol string) bool { return lib.Extensions().LookupSymbol(symbol) == nil }}, nil
 }
 
 // Close unloads NVML. Idempotent.
-func (r *Reader) Close() error {
+func (r *NVML) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
@@ -53,9 +53,9 @@ func (r *Reader) Close() error {
 	return nil
 }
 
-// Read reads the state of every GPU, a few milliseconds each. A closed Reader
+// Read reads the state of every GPU, a few milliseconds each. A closed NVML
 // reports nothing.
-func (r *Reader) Read() Report {
+func (r *NVML) Read() Report {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var out Report
@@ -83,7 +83,7 @@ func (r *Reader) Read() Report {
 }
 
 // field stores what a call returned, if the driver has the call and it worked.
-func field[T any](r *Reader, symbol string, dst **T, call func() (T, nvml.Return)) {
+func field[T any](r *NVML, symbol string, dst **T, call func() (T, nvml.Return)) {
 	if !r.has(symbol) {
 		return
 	}
@@ -92,7 +92,7 @@ func field[T any](r *Reader, symbol string, dst **T, call func() (T, nvml.Return
 	}
 }
 
-func (r *Reader) fill(g *GPU, d nvml.Device) {
+func (r *NVML) fill(g *GPU, d nvml.Device) {
 	field(r, "nvmlDeviceGetName", &g.Name, d.GetName)
 	field(r, "nvmlDeviceGetUUID", &g.UUID, d.GetUUID)
 	field(r, "nvmlDeviceGetCudaComputeCapability", &g.ComputeCapability, func() (string, nvml.Return) {
@@ -156,7 +156,7 @@ func (r *Reader) fill(g *GPU, d nvml.Device) {
 const maxInstances = 64
 
 // instances lists the MIG instances of a GPU that is split.
-func (r *Reader) instances(g *GPU, d nvml.Device) {
+func (r *NVML) instances(g *GPU, d nvml.Device) {
 	if !r.has("nvmlDeviceGetMaxMigDeviceCount") || !r.has("nvmlDeviceGetMigDeviceHandleByIndex") {
 		return
 	}

@@ -62,10 +62,10 @@ func partial() nvml.Device {
 	}
 }
 
-func reader(devices ...nvml.Device) *Reader {
+func reader(devices ...nvml.Device) *NVML {
 	known := []string{"nvmlDeviceGetName", "nvmlDeviceGetUUID", "nvmlDeviceGetMemoryInfo", "nvmlDeviceGetPowerUsage",
 		"nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetEccMode", "nvmlDeviceGetTotalEccErrors", "nvmlDeviceGetMigMode", "nvmlDeviceGetMaxMigDeviceCount", "nvmlDeviceGetMigDeviceHandleByIndex"}
-	return &Reader{lib: fakeLibrary{devices}, has: func(s string) bool { return strings.Contains(strings.Join(known, " ")+" ", s+" ") }}
+	return &NVML{lib: fakeLibrary{devices}, has: func(s string) bool { return strings.Contains(strings.Join(known, " ")+" ", s+" ") }}
 }
 
 // TestEveryFieldOptional: what the driver lacks or refuses is missing, the rest

@@ -5,8 +5,8 @@ import "errors"
 var (
 	// ErrNoDriver says that this machine has no NVIDIA driver.
 	ErrNoDriver = errors.New("telemetry: no NVIDIA driver (libnvidia-ml.so.1 was not found)")
-	// ErrNotBuilt says that this program was built without telemetry.
-	ErrNotBuilt = errors.New("telemetry: not built in (needs Linux and cgo)")
+	// ErrNotBuilt says that this program was built without NVML.
+	ErrNotBuilt = errors.New("telemetry: NVML is not built in (that needs Linux and cgo)")
 )
 
 // MaxReport is above the size of any report as JSON, in bytes.

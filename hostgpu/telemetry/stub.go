@@ -2,14 +2,14 @@
 
 package telemetry
 
-// Reader reads reports; this build has none.
-type Reader struct{}
+// NVML is never made: this build has none.
+type NVML struct{}
 
-// Open fails with ErrNotBuilt.
-func Open() (*Reader, error) { return nil, ErrNotBuilt }
+// OpenNVML fails with ErrNotBuilt.
+func OpenNVML() (*NVML, error) { return nil, ErrNotBuilt }
 
-// Read is never reached: there is no Reader.
-func (r *Reader) Read() Report { return Report{} }
+// Read is never reached: there is no NVML.
+func (*NVML) Read() Report { return Report{} }
 
 // Close is never reached either.
-func (r *Reader) Close() error { return nil }
+func (*NVML) Close() error { return nil }
