@@ -76,6 +76,11 @@ var engine = sync.OnceValues(func() (*gateway.Sandbox, error) {
 
 func serve(t *testing.T, limits gateway.Limits) (*httptest.Server, gateway.Offer, ed25519.PublicKey) {
 	t.Helper()
+	return serveTelling(t, limits, nil)
+}
+
+func serveTelling(t *testing.T, limits gateway.Limits, tell func(gateway.Answer)) (*httptest.Server, gateway.Offer, ed25519.PublicKey) {
+	t.Helper()
 	e, err := engine()
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +89,7 @@ func serve(t *testing.T, limits gateway.Limits) (*httptest.Server, gateway.Offer
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := gateway.New(gateway.Config{Engine: e, Signer: signer{key}, Network: network{}, Limits: limits}, nil)
+	s, err := gateway.New(gateway.Config{Engine: e, Signer: signer{key}, Network: network{}, Limits: limits, Answered: tell}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,6 +140,28 @@ func answer(t *testing.T, ws *websocket.Conn) (tokens []gateway.ServerFrame, las
 			return tokens, f
 		}
 		tokens = append(tokens, f)
+	}
+}
+
+// Whoever runs the gateway is told of each answer once, however many follow it.
+func TestAnsweredIsTold(t *testing.T) {
+	told := make(chan gateway.Answer, 8)
+	srv, offer, _ := serveTelling(t, gateway.Limits{}, func(a gateway.Answer) { told <- a })
+	for range 2 { // the second one is served from what is kept
+		ws := dial(t, srv)
+		ask(t, ws, request(offer, 5), 0)
+		answer(t, ws)
+	}
+	ws := dial(t, srv)
+	ask(t, ws, request(offer, 7), 0)
+	answer(t, ws)
+	for _, want := range []uint32{5, 7} {
+		if a := <-told; a.Tokens != want || a.Err != nil || a.Took <= 0 {
+			t.Errorf("told of %d tokens in %v, %v; want %d", a.Tokens, a.Took, a.Err, want)
+		}
+	}
+	if len(told) > 0 {
+		t.Errorf("told of %d more answers", len(told))
 	}
 }
 
