@@ -42,7 +42,12 @@ func compileAtom(c *compiler, s *stmt) {
 	}
 	size, f, mask := t.bits/8, atomicOp(op, t), t.mask()
 	c.plain(func(w *warp, m uint32) {
-		for l := range 32 {
+		rotate := 0
+		if w.random != nil {
+			rotate = w.random.IntN(32)
+		}
+		for i := range 32 {
+			l := (i + rotate) % 32
 			if m>>l&1 == 0 {
 				continue
 			}

@@ -1,6 +1,9 @@
 package ptx
 
-import "math/bits"
+import (
+	"math/bits"
+	"math/rand/v2"
+)
 
 // A block is a CTA that runs: its warps take turns on one goroutine.
 type block struct {
@@ -15,6 +18,7 @@ type block struct {
 	mbars  map[uint64]*mbarrier
 	race   *race
 
+	random  *rand.Rand // Checks.Order; nil: 0
 	scratch *wgmmaScratch
 }
 
@@ -103,9 +107,19 @@ func (b *block) start(index [3]uint32) {
 // run executes the block to its end. It panics with a *Fault.
 func (b *block) run(index [3]uint32) {
 	b.start(index)
+	order := make([]int, len(b.warps))
+	for i := range order {
+		order[i] = i
+	}
+	if b.checks.Order != 0 {
+		b.random = rand.New(rand.NewPCG(b.checks.Order, uint64(index[0])|uint64(index[1])<<32|uint64(index[2])<<48))
+	}
 	for {
 		ran, live := false, false
-		for i := range b.warps {
+		if b.random != nil {
+			b.random.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+		}
+		for _, i := range order {
 			w := &b.warps[i]
 			if w.live == 0 {
 				continue

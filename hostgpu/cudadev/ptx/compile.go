@@ -144,6 +144,10 @@ func (p *parser) compile() {
 	}
 }
 
+// maxStatic is how much shared memory a kernel can have without asking for it at
+// launch, in bytes: the assembler refuses more.
+const maxStatic = 48 << 10
+
 // sharedBase is where shared memory begins: Hopper keeps the first KiB of it.
 const sharedBase = 1024
 
@@ -169,7 +173,9 @@ func (c *compiler) layoutShared() {
 			align = max(align, k.vari.align)
 		}
 	}
-	c.prog.Shared = at - sharedBase
+	if c.prog.Shared = at - sharedBase; c.prog.Shared > maxStatic {
+		c.fail("%d bytes of static shared memory", c.prog.Shared)
+	}
 	c.prog.dynamic = (at + align - 1) &^ (align - 1)
 	for i := range c.prog.consts {
 		k := &c.prog.consts[i]

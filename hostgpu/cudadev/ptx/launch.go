@@ -145,6 +145,7 @@ func (l *launch) work() {
 		if i >= n {
 			return
 		}
+		i = l.permuted(i, n)
 		x, y := uint64(l.grid[0]), uint64(l.grid[1])
 		b.run([3]uint32{uint32(i % x), uint32(i / x % y), uint32(i / x / y)})
 	}
@@ -157,4 +158,25 @@ func countList(lines map[int32]int) string {
 		s = append(s, fmt.Sprintf("%d (%d)", line, lines[line]))
 	}
 	return strings.Join(s, ", ")
+}
+
+// permuted is the i-th of n blocks in the order of Checks.Order: a step that has
+// no divisor in common with n meets each of them once.
+func (l *launch) permuted(i, n uint64) uint64 {
+	seed := l.checks.Order
+	if seed == 0 || n > 1<<31 {
+		return i
+	}
+	step := seed%n + 1
+	for gcd(step, n) != 1 {
+		step++
+	}
+	return (i*(step%n) + seed/n) % n
+}
+
+func gcd(a, b uint64) uint64 {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
 }

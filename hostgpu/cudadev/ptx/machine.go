@@ -21,6 +21,10 @@ type Checks struct {
 	Uninitialised bool // reads of shared or global memory that nothing has written
 	Race          bool // unordered accesses to shared memory, registers in use by wgmma
 	Sync          bool // barriers and warp-wide instructions that some threads miss
+	// Order, if not 0, draws the order of blocks, warps and lanes, and how long
+	// each runs at a time; a kernel's results must not depend on it. 0 is the
+	// order of their numbers, which is fastest.
+	Order uint64
 	// Steps is how many instructions of single threads a launch may take,
 	// counted when a warp is switched; 0: 2^36.
 	Steps uint64

@@ -44,8 +44,12 @@ func (w *warp) fault(err error, lane int, space string, addr uint64, format stri
 	panic(f)
 }
 
-// quantum is how many instructions a warp runs before others have their turn.
-const quantum = 1 << 13
+// quantum is how many instructions a warp runs before others have their turn,
+// slice how many a group of its lanes does.
+const (
+	quantum = 1 << 13
+	slice   = 1 << 10
+)
 
 // runnable are the lanes that can go on by themselves.
 func (w *warp) runnable() uint32 { return w.live &^ w.parked &^ w.barred }
@@ -95,8 +99,11 @@ func (w *warp) save(m uint32, pc int32) {
 // It says whether anything was executed.
 func (w *warp) run() bool {
 	code := w.prog.code
-	left, ran := quantum, false
+	left, turn, ran := quantum, slice, false
 	w.yield, w.flip = false, false
+	if w.random != nil {
+		left, turn, w.flip = 1+w.random.IntN(100), 1+w.random.IntN(20), w.random.IntN(2) == 0
+	}
 	for left > 0 && !w.yield {
 		lanes := w.runnable()
 		if lanes == 0 {
@@ -107,7 +114,7 @@ func (w *warp) run() bool {
 			continue
 		}
 		pc, mask, next := w.pick(lanes)
-		slice := 1 << 10 // then another group has its turn, if there is one
+		rest := turn // then another group has its turn, if there is one
 		ran = true
 	group:
 		for {
@@ -180,7 +187,7 @@ func (w *warp) run() bool {
 				w.save(mask, pc)
 				break
 			}
-			if slice--; slice <= 0 && mask != w.live {
+			if rest--; rest <= 0 && mask != w.live {
 				w.flip = !w.flip
 				w.save(mask, pc)
 				break
