@@ -144,8 +144,8 @@ clean:
 	rm -rf build
 
 # The CUDA kernels through NVIDIA's assembler: registers, spills (an error), shared memory. Fetches ptxas where it is missing. Then the
-# whole suite of single calls on an emulated GPU.
+# whole suite of single calls, thousands of random ones and large ones on an emulated GPU: about ten minutes.
 .PHONY: test-ptx
 test-ptx:
 	hostgpu/cudadev/kernels/check.sh
-	ASSAY_PTX=1 $(GO) test -count=1 -v -run Cases ./hostgpu/cudadev/kernels
+	ASSAY_PTX=1 $(GO) test -count=1 -v -timeout 60m ./hostgpu/cudadev/kernels

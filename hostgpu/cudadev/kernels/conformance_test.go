@@ -11,20 +11,25 @@ import (
 
 // TestRandom compares the kernels with the reference on random calls.
 func TestRandom(t *testing.T) {
-	dev := device.New(newEmulated(t, a100))
-	n := uint64(400)
-	if testing.Short() {
+	n, gpus := uint64(400), []kernels.Props{a100}
+	switch {
+	case os.Getenv("ASSAY_PTX") != "":
+		n, gpus = 4000, []kernels.Props{a100, h100, {Major: 9, SMs: 1, SharedPerBlock: 227 << 10}}
+	case testing.Short():
 		n = 40
 	}
-	bad := map[device.Op]int{}
-	for seed := range n {
-		c := devicetest.RandomCase(seed)
-		if bad[c.Op] > 1 {
-			continue
-		}
-		if err := devicetest.Differ(dev, c); err != nil {
-			t.Errorf("seed %d: %v", seed, err)
-			bad[c.Op]++
+	for i, p := range gpus {
+		dev := device.New(newEmulated(t, p))
+		bad := map[device.Op]int{}
+		for seed := uint64(i) * n; seed < uint64(i+1)*n; seed++ {
+			c := devicetest.RandomCase(seed)
+			if bad[c.Op] > 1 {
+				continue
+			}
+			if err := devicetest.Differ(dev, c); err != nil {
+				t.Errorf("seed %d: %v", seed, err)
+				bad[c.Op]++
+			}
 		}
 	}
 }
