@@ -40,6 +40,7 @@ type plan struct {
 	counted bool     // the frame takes stack units
 	leave   bool     // stop when the counter is below zero on the way out
 	kept    []uint32 // locals, loop by loop
+	crosses []bool   // by local: what is put in may be read in another basic block
 }
 
 // open is a block, loop, if or the function itself while it is analysed.
@@ -72,6 +73,8 @@ type analyzer struct {
 	bounds bounder
 	sets   []uint32 // locals that are assigned to in the open loops
 	stamps []int32  // by local: the last loop that has it in kept, + 1
+	block  int32    // number of the basic block
+	wrote  []int32  // by local: the last block that assigned to it
 }
 
 func newAnalyzer(m *wasmbin.Module, max *Limits, costs *Schedule) *analyzer {
@@ -89,7 +92,9 @@ func (a *analyzer) function(i int) (*plan, error) {
 		regions: a.p.regions[:0],
 		kept:    a.p.kept[:0],
 	}
+	a.p.crosses = append(a.p.crosses[:0], make([]bool, len(locals))...)
 	a.sets, a.stamps = a.sets[:0], append(a.stamps[:0], make([]int32, len(locals))...)
+	a.block, a.wrote = 1, append(a.wrote[:0], make([]int32, len(locals))...)
 	for _, t := range locals {
 		a.p.slots += t.Slots()
 	}
@@ -183,6 +188,15 @@ func (a *analyzer) emit(in *wasmbin.Instr) int32 {
 }
 
 func (a *analyzer) step(in *wasmbin.Instr, live bool) {
+	switch in.Op {
+	case wasmbin.OpBlock, wasmbin.OpLoop, wasmbin.OpIf, wasmbin.OpElse, wasmbin.OpEnd, wasmbin.OpBr, wasmbin.OpBrIf,
+		wasmbin.OpBrTable, wasmbin.OpReturn:
+		a.block++
+	case wasmbin.OpLocalGet:
+		a.p.crosses[in.A] = a.p.crosses[in.A] || a.wrote[in.A] != a.block
+	case wasmbin.OpLocalSet, wasmbin.OpLocalTee:
+		a.wrote[in.A] = a.block
+	}
 	switch in.Op {
 	case wasmbin.OpBlock, wasmbin.OpLoop, wasmbin.OpIf:
 		a.enter(in, live)

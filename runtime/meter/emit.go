@@ -189,12 +189,16 @@ func (e *emitter) reload() {
 	e.index(wasmbin.OpLocalSet, e.temp(wasmbin.I64))
 }
 
-// check stops here if the counter is below zero and no more gas is left.
+// check stops here if the counter is below zero and no more gas is left. The
+// scratch local does not mirror the counter here.
 func (e *emitter) check() {
 	e.index(wasmbin.OpGlobalGet, e.gas)
 	e.constant(wasmbin.OpI64Const, 0)
 	e.op(wasmbin.OpI64LtS)
-	e.more()
+	e.index(wasmbin.OpIf, 0x40)
+	e.constant(wasmbin.OpI64Const, 0)
+	e.index(wasmbin.OpCall, e.helper(refill))
+	e.op(wasmbin.OpEnd)
 }
 
 // finish puts the local declarations before the instructions.
@@ -244,7 +248,11 @@ func (e *emitter) instructions(p *plan, wrapped bool) {
 		}
 		switch {
 		case s.op == wasmbin.OpLoop:
-			e.turn(s, due, p.kept[s.kept[0]:s.kept[1]])
+			var kept []uint32
+			if !s.free {
+				kept = slices.DeleteFunc(p.kept[s.kept[0]:s.kept[1]], func(l uint32) bool { return !p.crosses[l] })
+			}
+			e.turn(s, due, kept)
 			continue
 		case s.op == wasmbin.OpEnd && len(e.turns) > 0 && e.turns[len(e.turns)-1].depth == s.depth:
 			t := e.turns[len(e.turns)-1]
@@ -297,11 +305,15 @@ func (e *emitter) more() {
 // maxKept is how many locals a loop hands to the refill and gets back.
 const maxKept = 40
 
+// maxHelpers is about how many lists of locals there are helpers for: stock Go
+// has about a hundred.
+const maxHelpers = 1000
+
 // save gets more gas behind a loop. The locals that the loop assigns to go
 // through the helper, so that for the engine they end here: what lives on
 // behind a call would be kept in memory at each turn.
 func (e *emitter) save(kept []uint32, n int64) {
-	if len(kept) == 0 || len(kept) > maxKept {
+	if len(kept) == 0 || len(kept) > maxKept || len(e.order) > maxHelpers {
 		e.constant(wasmbin.OpI64Const, n)
 		e.index(wasmbin.OpCall, e.helper(refill))
 		return
@@ -367,7 +379,16 @@ func (e *emitter) step(s *step, wrapped bool) {
 		}
 		e.depth--
 	default:
-		if rate := e.costs.Operand(s.op); rate > 0 {
+		rate := e.costs.Operand(s.op)
+		if rate > 0 && s.op == wasmbin.OpMemoryFill {
+			e.index(wasmbin.OpCall, e.helper(fill))
+			return
+		}
+		if rate > 0 && s.op == wasmbin.OpMemoryCopy {
+			e.index(wasmbin.OpCall, e.helper(copies))
+			return
+		}
+		if rate > 0 {
 			e.constant(wasmbin.OpI64Const, int64(rate))
 			e.index(wasmbin.OpCall, e.helper(charge))
 		}

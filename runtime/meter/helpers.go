@@ -21,6 +21,8 @@ func (e *emitter) helper(what string) uint32 {
 const (
 	refill = "refill"
 	charge = "charge"
+	fill   = "fill"
+	copies = "copy"
 )
 
 // refiller returns the body of refill(back): called when a counter fell below
@@ -71,10 +73,7 @@ func (e *emitter) refiller() []byte {
 	e.op(wasmbin.OpI64Add)
 	e.index(wasmbin.OpGlobalSet, e.gas)
 
-	e.index(wasmbin.OpRefNull, uint32(wasmbin.FuncRef))
-	e.constant(wasmbin.OpI32Const, 0)
-	e.index(wasmbin.OpTableGrow, e.pause)
-	e.op(wasmbin.OpDrop)
+	e.leaveCode()
 	e.op(wasmbin.OpEnd)
 	return e.finish(wasmbin.Body{})
 }
@@ -119,6 +118,122 @@ func (e *emitter) saver(n int) []byte {
 	for i := range n {
 		e.index(wasmbin.OpLocalGet, uint32(i))
 	}
+	e.op(wasmbin.OpEnd)
+	return e.finish(wasmbin.Body{})
+}
+
+// leaveCode leaves compiled code for a moment: growing a table by nothing does
+// that on wazero's compiler, and nothing else on any engine.
+func (e *emitter) leaveCode() {
+	e.index(wasmbin.OpRefNull, uint32(wasmbin.FuncRef))
+	e.constant(wasmbin.OpI32Const, 0)
+	e.index(wasmbin.OpTableGrow, e.pause)
+	e.op(wasmbin.OpDrop)
+}
+
+// piece is how many bytes of memory are moved at a time: a slice of gas, and
+// no more than what takes a millisecond where each page is touched first.
+func (e *emitter) piece(rate uint32) int64 {
+	return max(64, min(1<<22, e.slice*16/int64(rate)))
+}
+
+// mover returns the body of memory.fill(to, value, n) or memory.copy(to, from,
+// n): it charges for n bytes, then moves them piece by piece. Out of bounds,
+// the instruction is left to trap before anything is moved.
+func (e *emitter) mover(op wasmbin.Op) []byte {
+	e.out, e.locals = e.out[:0], e.locals[:0]
+	const to, from, n = 0, 1, 2
+	rate := e.costs.Operand(op)
+	piece := e.piece(rate)
+	get := func(l uint32) { e.index(wasmbin.OpLocalGet, l) }
+	move := func() {
+		e.op(op)
+		e.out = append(e.out, 0)
+		if op == wasmbin.OpMemoryCopy {
+			e.out = append(e.out, 0)
+		}
+	}
+	add := func(l uint32, v int64) {
+		get(l)
+		e.constant(wasmbin.OpI32Const, v)
+		e.op(wasmbin.OpI32Add)
+		e.index(wasmbin.OpLocalSet, l)
+	}
+	// n bytes from address l lie in memory
+	within := func(l uint32) {
+		get(l)
+		e.op(wasmbin.OpI64ExtendU)
+		get(n)
+		e.op(wasmbin.OpI64ExtendU)
+		e.op(wasmbin.OpI64Add)
+		e.index(wasmbin.OpMemorySize, 0)
+		e.op(wasmbin.OpI64ExtendU)
+		e.constant(wasmbin.OpI64Const, 16)
+		e.op(wasmbin.OpI64Shl)
+		e.op(wasmbin.OpI64LeU)
+	}
+	large := func() {
+		get(n)
+		e.constant(wasmbin.OpI32Const, piece)
+		e.op(wasmbin.OpI32GtU)
+	}
+	get(n)
+	e.constant(wasmbin.OpI64Const, int64(rate))
+	e.index(wasmbin.OpCall, e.helper(charge))
+	e.op(wasmbin.OpDrop)
+	large()
+	e.index(wasmbin.OpIf, 0x40)
+	within(to)
+	if op == wasmbin.OpMemoryCopy {
+		within(from)
+		e.op(wasmbin.OpI32And)
+	}
+	e.index(wasmbin.OpIf, 0x40)
+	if op == wasmbin.OpMemoryCopy {
+		// Upwards, as below, what is still to be read must not be below what
+		// is written: else downwards, from the end.
+		get(from)
+		get(to)
+		e.op(wasmbin.OpI32LtU)
+		e.index(wasmbin.OpIf, 0x40)
+		e.index(wasmbin.OpLoop, 0x40)
+		add(n, -piece)
+		for _, l := range []uint32{to, from} {
+			get(l)
+			get(n)
+			e.op(wasmbin.OpI32Add)
+		}
+		e.constant(wasmbin.OpI32Const, piece)
+		move()
+		e.leaveCode()
+		large()
+		e.index(wasmbin.OpBrIf, 0)
+		e.op(wasmbin.OpEnd)
+		e.op(wasmbin.OpElse)
+	}
+	e.index(wasmbin.OpLoop, 0x40)
+	get(to)
+	get(from)
+	e.constant(wasmbin.OpI32Const, piece)
+	move()
+	add(to, piece)
+	if op == wasmbin.OpMemoryCopy {
+		add(from, piece)
+	}
+	add(n, -piece)
+	e.leaveCode()
+	large()
+	e.index(wasmbin.OpBrIf, 0)
+	e.op(wasmbin.OpEnd)
+	if op == wasmbin.OpMemoryCopy {
+		e.op(wasmbin.OpEnd)
+	}
+	e.op(wasmbin.OpEnd)
+	e.op(wasmbin.OpEnd)
+	get(to)
+	get(from)
+	get(n)
+	move()
 	e.op(wasmbin.OpEnd)
 	return e.finish(wasmbin.Body{})
 }

@@ -95,7 +95,8 @@ func (r *rewriter) run() (*Result, error) {
 		body := e.body(i, p)
 		r.bodies = append(wasmbin.AppendU32(r.bodies, uint32(len(body))), body...)
 	}
-	for _, what := range e.order {
+	for i := 0; i < len(e.order); i++ { // helpers may ask for others
+		what := e.order[i]
 		var body []byte
 		t := wasmbin.FuncType{Params: []wasmbin.ValType{wasmbin.I64}}
 		switch what {
@@ -104,6 +105,12 @@ func (r *rewriter) run() (*Result, error) {
 		case charge:
 			body = e.charger()
 			t = wasmbin.FuncType{Params: []wasmbin.ValType{wasmbin.I32, wasmbin.I64}, Results: []wasmbin.ValType{wasmbin.I32}}
+		case fill:
+			body = e.mover(wasmbin.OpMemoryFill)
+			t = wasmbin.FuncType{Params: []wasmbin.ValType{wasmbin.I32, wasmbin.I32, wasmbin.I32}}
+		case copies:
+			body = e.mover(wasmbin.OpMemoryCopy)
+			t = wasmbin.FuncType{Params: []wasmbin.ValType{wasmbin.I32, wasmbin.I32, wasmbin.I32}}
 		default:
 			body = e.saver(len(what))
 			for _, c := range []byte(what) {

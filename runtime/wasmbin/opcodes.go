@@ -39,7 +39,12 @@ const (
 	OpI64LtS       Op = 0x53
 	OpF32Eq        Op = 0x5B
 	OpF64Eq        Op = 0x61
+	OpI32LtU       Op = 0x49
+	OpI32GtU       Op = 0x4B
+	OpI64LeU       Op = 0x58
 	OpI32Add       Op = 0x6A
+	OpI32And       Op = 0x71
+	OpI64Shl       Op = 0x86
 	OpI32Sub       Op = 0x6B
 	OpI64Add       Op = 0x7C
 	OpI64Sub       Op = 0x7D
