@@ -12,8 +12,8 @@
 // mbarriers, and wgmma on bytes with every swizzle. It does not know floating
 // point, textures, clusters, bulk copies, indirect calls and recursion.
 //
-// What PTX leaves open is chosen so that a mistake shows: lanes, warps and
-// blocks run in an order that no kernel may rely on; cp.async and wgmma happen
+// What PTX leaves open is chosen so that a mistake shows: the order of blocks,
+// warps and lanes is drawn from Checks.Order; cp.async and wgmma happen
 // as late as their waits permit; shared memory and registers begin with a
 // pattern that is not zero; addresses are never used twice. Checks adds what
 // compute-sanitizer looks for on a GPU: reads of what was never written, races

@@ -255,31 +255,36 @@ func multiplier(part string, t typ) func(a, b uint64) uint64 {
 	return func(a, b uint64) uint64 { return uint64(sext(a, n) * sext(b, n) >> n) }
 }
 
-// compileDiv handles div and rem (PTX ISA: div, rem). Division by zero yields
-// an unspecified value; here it is all ones, and a itself as the remainder,
-// which is what the expansion of unsigned division on GPUs gives. The quotient
-// of the least value and −1 wraps.
+// compileDiv handles div and rem (PTX ISA: div, rem). What division by zero
+// yields is not specified, so it is a fault. The quotient of the least value and
+// −1 wraps.
 func compileDiv(c *compiler, s *stmt) {
 	t := c.typ(wordTypes...)
 	if !c.args(s, 3, 3) {
 		return
 	}
 	d, a, b := c.result(s.args[0], t), c.value(s.args[1], t), c.value(s.args[2], t)
-	n, rem, signed := t.bits, s.op == "rem", t.kind == 's'
-	c.lanes2(d, a, b, t.mask(), func(a, b uint64) uint64 {
-		switch {
-		case b == 0 && rem:
-			return a
-		case b == 0:
-			return ^uint64(0)
-		case signed && rem:
-			return uint64(sext(a, n) % sext(b, n))
-		case signed:
-			return uint64(sext(a, n) / sext(b, n))
-		case rem:
-			return a % b
+	n, rem, signed, mask := t.bits, s.op == "rem", t.kind == 's', t.mask()
+	c.plain(func(w *warp, m uint32) {
+		for ; m != 0; m &= m - 1 {
+			l := first(m)
+			x, y := w.rows[a][l], w.rows[b][l]
+			if y == 0 {
+				w.fault(ErrOperand, l, "", 0, "division by zero")
+			}
+			var v uint64
+			switch {
+			case signed && rem:
+				v = uint64(sext(x, n) % sext(y, n))
+			case signed:
+				v = uint64(sext(x, n) / sext(y, n))
+			case rem:
+				v = x % y
+			default:
+				v = x / y
+			}
+			w.rows[d][l] = v & mask
 		}
-		return a / b
 	})
 }
 

@@ -71,6 +71,7 @@ func TestParseErrors(t *testing.T) {
 		{"large constant", body("mov.u64 %rd4, 0x10000000000000000;"), ErrSyntax, at},
 		{"lop3 table", body("lop3.b32 %r4, %r5, %r6, %r7, 256;"), ErrUnsupported, at},
 		{"sat that cannot", body("cvt.sat.u32.u16 %r4, %h1;"), ErrUnsupported, at},
+		{"static shared memory", body(".shared .b8 s[49153];\nst.shared.u8 [s], %h1;"), ErrUnsupported, 4},
 		{"directive in a body", body(".callprototype x;"), ErrUnsupported, at},
 	} {
 		_, err := Parse([]byte(c.text))
