@@ -65,12 +65,14 @@ type Backend struct {
 	props  kernels.Props
 	wedged atomic.Pointer[wedge]
 
+	kernelsMu sync.Mutex // apart from mu: who holds that may wait for a launch
+	functions map[string]*fn
+
 	mu        sync.Mutex // guards what follows
 	pool      pool
-	reserved  int64          // by spaces
-	committed int64          // of the pool, for what is reserved
-	rings     []*ring        // of queues that were closed
-	functions map[string]*fn // by kernel
+	reserved  int64   // by spaces
+	committed int64   // of the pool, for what is reserved
+	rings     []*ring // of queues that were closed
 	queues    int
 	closed    bool
 }
@@ -249,8 +251,8 @@ func (f *fn) allow(shared int) error {
 }
 
 func (b *Backend) function(kernel string) (*fn, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	b.kernelsMu.Lock()
+	defer b.kernelsMu.Unlock()
 	if f := b.functions[kernel]; f != nil {
 		return f, nil
 	}
@@ -273,6 +275,7 @@ func (b *Backend) Open() (device.Queue, error) {
 		return nil, err
 	}
 	q := &queue{b: b, line: &line{}, functions: map[string]*fn{}, waited: map[*line]uint64{}}
+	q.line.launch = q.flushFor
 	q.address = func(t device.Tensor) uint64 { return uint64(t.Mem.(*mem).addr) + uint64(t.Off) }
 	var err error
 	if q.line.stream, err = b.ctx.NewStream(); err == nil {

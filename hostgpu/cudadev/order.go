@@ -17,6 +17,9 @@ type line struct {
 	issued atomic.Uint64 // operations that are all in the stream
 	done   atomic.Uint64 // operations known to be done; MaxUint64 once closed
 
+	// launch makes the queue issue what it keeps back.
+	launch func()
+
 	mu     sync.Mutex
 	event  driver.Event
 	marked uint64 // operations that the event's last record follows
@@ -48,6 +51,9 @@ func (l *line) follow(s driver.Stream, n uint64) (uint64, error) {
 		return d, nil
 	}
 	if l.marked < n {
+		if l.issued.Load() < n {
+			l.launch()
+		}
 		now := l.issued.Load()
 		if err := l.stream.Record(l.event); err != nil {
 			return 0, err
@@ -63,6 +69,9 @@ func (l *line) wait(n uint64) error {
 	defer l.mu.Unlock()
 	if l.done.Load() >= n {
 		return nil
+	}
+	if l.issued.Load() < n {
+		l.launch()
 	}
 	upTo := l.issued.Load()
 	if err := l.stream.Sync(); err != nil {

@@ -17,6 +17,7 @@ type queue struct {
 	scratch   *mem  // nil until a kernel needs some
 	functions map[string]*fn
 	waited    map[*line]uint64 // operations of other lines that the stream already follows
+	pending   pending
 
 	// Reused by every task.
 	plan    []kernels.Launch
@@ -78,6 +79,10 @@ func (q *queue) touch(m *mem, n uint64, a access) error {
 	m.raw = false
 	if a == overwrites {
 		return nil
+	}
+	// What is pending may still need what the memory held before.
+	if err := q.flush(); err != nil {
+		return err
 	}
 	return q.line.stream.Fill(m.addr, 0, m.n)
 }
@@ -162,11 +167,11 @@ func (q *queue) alloc(n int64) (*mem, error) {
 	}
 	// An operation of its own: freed unused, the memory must still wait for
 	// those who had it before.
+	err := q.flush()
 	op := q.begin()
-	var err error
 	for _, u := range after {
-		if err = q.follow(u.line, u.last()); err != nil {
-			break
+		if err == nil {
+			err = q.follow(u.line, u.last())
 		}
 	}
 	q.end(op)
@@ -182,10 +187,10 @@ func (q *queue) alloc(n int64) (*mem, error) {
 func (q *queue) Free(x device.Mem) {
 	m := x.(*mem)
 	var after []use
+	n := q.line.begun.Load() // what is pending may use it
 	if m.home.Load() == q.line {
-		after = []use{{line: q.line, wrote: q.line.issued.Load()}}
+		after = []use{{line: q.line, wrote: n}}
 	} else {
-		n := q.line.issued.Load()
 		after = mergeUses(m.all(), []use{{line: q.line, wrote: n, read: n}})
 	}
 	b := q.b
@@ -216,11 +221,14 @@ func (q *queue) Write(x device.Mem, off int64, p []byte) error {
 	if err := q.b.usable(); err != nil {
 		return err
 	}
-	m, n := x.(*mem), q.begin()
 	r, err := q.staging()
+	if err == nil {
+		err = q.flush()
+	}
 	if err != nil {
 		return q.b.fail(err)
 	}
+	m, n := x.(*mem), q.begin()
 	if err = q.touch(m, n, writing(m, off, int64(len(p)))); err == nil {
 		err = r.write(q.line.stream, m.addr+driver.Ptr(off), p)
 	}
@@ -233,11 +241,14 @@ func (q *queue) Read(x device.Mem, off int64, p []byte) error {
 	if err := q.b.usable(); err != nil {
 		return err
 	}
-	m, n := x.(*mem), q.begin()
 	r, err := q.staging()
+	if err == nil {
+		err = q.flush()
+	}
 	if err != nil {
 		return q.b.fail(err)
 	}
+	m, n := x.(*mem), q.begin()
 	if err = q.touch(m, n, reads); err == nil {
 		err = r.read(q.line.stream, p, m.addr+driver.Ptr(off))
 	}
@@ -288,21 +299,27 @@ func (q *queue) Run(t *device.Task) error {
 	if err := b.usable(); err != nil {
 		return err
 	}
+	if batches(t.Op) {
+		return b.fail(q.hold(t))
+	}
+	if err := q.flush(); err != nil {
+		return b.fail(err)
+	}
 	scratch, err := q.scratchOf(kernels.Scratch(t, b.props))
 	if err != nil {
-		return err
+		return b.fail(err)
 	}
 	n := q.begin()
-	err = q.run(t, n, scratch)
+	if err = q.order(t, n); err == nil {
+		q.plan = kernels.Plan(q.plan[:0], t, q.address, scratch, b.props)
+		err = q.launch()
+	}
 	q.end(n)
 	return b.fail(err)
 }
 
-func (q *queue) run(t *device.Task, n, scratch uint64) (err error) {
-	if err := q.order(t, n); err != nil {
-		return err
-	}
-	q.plan = kernels.Plan(q.plan[:0], t, q.address, scratch, q.b.props)
+// launch issues what is planned.
+func (q *queue) launch() (err error) {
 	q.batch = q.batch[:0]
 	for i := range q.plan {
 		l := &q.plan[i]
@@ -319,6 +336,14 @@ func (q *queue) run(t *device.Task, n, scratch uint64) (err error) {
 		q.batch = append(q.batch, driver.Launch{Function: f.f, Grid: l.Grid, Block: l.Block, Shared: l.Shared, Args: l.Args})
 	}
 	return q.line.stream.Launch(q.batch)
+}
+
+// scratchBytes is what there is.
+func (q *queue) scratchBytes() int64 {
+	if q.scratch == nil {
+		return 0
+	}
+	return q.scratch.n
 }
 
 // scratchOf is the address of n bytes for the next task: tasks of a queue run
@@ -346,10 +371,12 @@ func (q *queue) Sync() error {
 	if err := q.b.usable(); err != nil {
 		return err
 	}
-	n := q.line.issued.Load()
-	err := q.line.stream.Sync()
+	err := q.flush()
 	if err == nil {
-		q.line.finished(n)
+		n := q.line.issued.Load()
+		if err = q.line.stream.Sync(); err == nil {
+			q.line.finished(n)
+		}
 	}
 	return q.b.fail(err)
 }
