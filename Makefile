@@ -140,6 +140,30 @@ bench-gas:
 bench-chain:
 	$(GO) test -run '^$$' -bench Chain -benchtime 1x -timeout 15m -v .
 
+.PHONY: cuda test-cuda bench-cuda test-cuda-emulated
+
+# build/cuda: everything that a machine with a GPU needs to test and measure the
+# CUDA device, without cgo but for the program that reads NVML. Copy the folder
+# there and call `run test` or `run bench`.
+cuda:
+	@mkdir -p build/cuda
+	@CGO_ENABLED=0 $(GO) test -c -o build/cuda/cudadev.test ./hostgpu/cudadev
+	@CGO_ENABLED=0 $(GO) build -o build/cuda/bench-cuda ./testdata/bench/cuda
+	@CGO_ENABLED=0 $(GO) build -o build/cuda/assay-device ./hostgpu/cmd/assay-device
+	@$(GO) build -o build/cuda/assay-nvml ./hostgpu/cmd/assay-nvml
+	@cp testdata/bench/cuda/run build/cuda/run
+
+# Where there is no GPU, these two say so in one line.
+test-cuda: cuda
+	@build/cuda/run test
+
+bench-cuda: cuda
+	@build/cuda/run bench
+
+# The whole conformance suite and the digest, on the PTX that ships, in the emulator: minutes.
+test-cuda-emulated:
+	ASSAY_CUDA_EMULATED=full $(GO) test -timeout 60m -count=1 -v -run 'Conformance|Digest' ./hostgpu/cudadev
+
 clean:
 	rm -rf build
 

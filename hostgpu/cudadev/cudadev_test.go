@@ -89,13 +89,6 @@ func TestDigest(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, gpu := range gpus {
-		got, err := devicetest.Check(newDevice(t, gpu, Config{}))
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		if got.Failed > 0 || got.Digest != want.Digest {
-			t.Errorf("%s: digest %x, want %x; %v", name, got.Digest, want.Digest, got.Mismatches)
-		}
-		t.Logf("%s: %d cases, digest %x", name, got.Cases, got.Digest)
+		t.Run(name, func(t *testing.T) { sameDigest(t, newDevice(t, gpu, Config{}), want) })
 	}
 }

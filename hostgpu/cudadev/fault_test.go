@@ -122,7 +122,7 @@ func startProcess(t *testing.T, fault string, cfg plugin.Config) *process {
 	}
 	p := &process{t: t}
 	cfg.Path, cfg.Stderr, cfg.MaxCrashes = exe, os.Stderr, 1000
-	cfg.Env = []string{roleEnv + "=" + fault, lifeEnv + "=" + filepath.Join(t.TempDir(), "lived")}
+	cfg.Env = append(cfg.Env, roleEnv+"="+fault, lifeEnv+"="+filepath.Join(t.TempDir(), "lived"))
 	fb, err := failover.New(failover.Config{
 		Candidates: []failover.Candidate{{Name: "cudadev", Open: func() (b device.Backend, err error) {
 			p.b, err = plugin.NewBackend(cfg)
@@ -152,6 +152,7 @@ func (p *process) restarts() (causes []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, e := range p.events {
+		p.t.Logf("%v", e)
 		if e.Kind != failover.Restarted {
 			p.t.Errorf("%v", e)
 		}
@@ -162,12 +163,33 @@ func (p *process) restarts() (causes []string) {
 
 // TestFaults: a miner never learns that its GPU's process died, however.
 func TestFaults(t *testing.T) {
-	const batches = 4
+	faults(t, nil)
+	t.Run("hang", func(t *testing.T) {
+		t.Parallel()
+		p := startProcess(t, "h40", plugin.Config{HangTimeout: 10 * time.Second})
+		if got := mine(t, p.dev, faultBatches, quietly); !bytes.Equal(got, reference(t, faultBatches)) {
+			t.Error("digests differ")
+		}
+		if causes := p.restarts(); len(causes) < 1 || !strings.Contains(causes[0], "no progress") {
+			t.Errorf("%q", causes)
+		}
+	})
+}
+
+const faultBatches = 4
+
+// faults are those that a GPU can be made to have too; env is the device
+// process's.
+func faults(t *testing.T, env []string) {
+	const batches = faultBatches
 	want := reference(t, batches)
 	t.Run("illegal address", func(t *testing.T) {
 		t.Parallel()
-		for _, at := range []string{"i1", "i30", "i101"} {
-			p := startProcess(t, at, plugin.Config{})
+		for _, at := range []string{"i1", "i101", "p3", "p60"} {
+			if env != nil && at[0] == 'i' {
+				continue // the emulated driver's
+			}
+			p := startProcess(t, at, plugin.Config{Env: env})
 			if got := mine(t, p.dev, batches, quietly); !bytes.Equal(got, want) {
 				t.Errorf("%s: digests differ", at)
 			}
@@ -177,19 +199,9 @@ func TestFaults(t *testing.T) {
 			}
 		}
 	})
-	t.Run("hang", func(t *testing.T) {
-		t.Parallel()
-		p := startProcess(t, "h40", plugin.Config{HangTimeout: 10 * time.Second})
-		if got := mine(t, p.dev, batches, quietly); !bytes.Equal(got, want) {
-			t.Error("digests differ")
-		}
-		if causes := p.restarts(); len(causes) < 1 || !strings.Contains(causes[0], "no progress") {
-			t.Errorf("%q", causes)
-		}
-	})
 	t.Run("kill", func(t *testing.T) {
 		t.Parallel()
-		p := startProcess(t, "n0", plugin.Config{})
+		p := startProcess(t, "n0", plugin.Config{Env: env})
 		got := mine(t, p.dev, batches, func(b int) {
 			if b == 0 {
 				return
@@ -211,10 +223,10 @@ func TestFaults(t *testing.T) {
 	})
 	t.Run("memory", func(t *testing.T) {
 		t.Parallel()
-		p := startProcess(t, "n0", plugin.Config{})
+		p := startProcess(t, "n0", plugin.Config{Env: env})
 		for range 3 {
-			if _, err := p.dev.NewSpace(2 * processMemory); !errors.Is(err, device.ErrDeviceMemory) {
-				t.Fatalf("more than the GPU has: %v", err)
+			if _, err := p.dev.NewSpace(1 << 40); !errors.Is(err, device.ErrDeviceMemory) {
+				t.Fatalf("more than a GPU has: %v", err)
 			}
 		}
 		if got := mine(t, p.dev, batches, quietly); !bytes.Equal(got, want) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/assaynet/assay/hostgpu/cudadev/driver"
 	"github.com/assaynet/assay/hostgpu/device"
@@ -108,6 +109,10 @@ func (d *Device) Pid() string {
 	return pid
 }
 
+// compileTimeout is how long a GPU's process may take to start: on its first
+// start the driver compiles the kernels; it then keeps the result.
+const compileTimeout = 5 * time.Minute
+
 func openProcess(name string, cfg Config) (device.Backend, error) {
 	p := *cfg.Process
 	if p.Path == "" {
@@ -117,8 +122,12 @@ func openProcess(name string, cfg Config) (device.Backend, error) {
 		}
 		p.Path = exe
 	}
+	start := time.Duration(0)
+	if _, gpu := gpuMaker(name); gpu {
+		start = compileTimeout
+	}
 	return plugin.NewBackend(plugin.Config{
-		Path: p.Path, Args: append(append([]string{}, p.Args...), cfg.ServeFlags(name)...), Env: p.Env, Stderr: p.Stderr,
+		StartTimeout: start, Path: p.Path, Args: append(append([]string{}, p.Args...), cfg.ServeFlags(name)...), Env: p.Env, Stderr: p.Stderr,
 		HangTimeout: p.HangTimeout, MaxCrashes: p.MaxCrashes, CrashWindow: p.CrashWindow,
 	})
 }
