@@ -3,6 +3,7 @@ package ptx
 import (
 	"math/bits"
 	"math/rand/v2"
+	"sync"
 )
 
 // A block is a CTA that runs: its warps take turns on one goroutine.
@@ -18,8 +19,10 @@ type block struct {
 	mbars  map[uint64]*mbarrier
 	race   *race
 
-	random  *rand.Rand // Checks.Order; nil: 0
-	scratch *wgmmaScratch
+	rows     *[]row     // of all warps
+	poisoned bool       // rows hold what they do before the first block
+	random   *rand.Rand // Checks.Order; nil: 0
+	scratch  *wgmmaScratch
 }
 
 // sharedPoison fills shared memory before a block starts, since it is undefined.
@@ -33,11 +36,12 @@ func newBlock(l *launch) *block {
 		b.valid = make([]byte, l.sharedEnd)
 	}
 	if l.checks.Race {
-		b.race = newRace(l)
+		b.race = takeRace(l)
 	}
 	n := (l.threads + 31) / 32
 	b.warps = make([]warp, n)
-	rows := make([]row, n*l.prog.rows)
+	b.rows = takeRows(n * l.prog.rows)
+	rows := *b.rows
 	preds := make([]uint32, n*l.prog.preds)
 	for i := range b.warps {
 		w := &b.warps[i]
@@ -49,7 +53,6 @@ func newBlock(l *launch) *block {
 		if rest := l.threads - 32*i; rest < 32 {
 			w.exist = 1<<rest - 1
 		}
-		w.poison()
 	}
 	return b
 }
@@ -58,12 +61,38 @@ func newBlock(l *launch) *block {
 // fits the narrowest.
 const registerPoison = 0xdead
 
+var poisonRow = func() (r row) {
+	for l := range r {
+		r[l] = registerPoison
+	}
+	return r
+}()
+
+// rowPool keeps the registers of blocks that have ended: megabytes for a large
+// kernel, and many launches are small.
+var rowPool sync.Pool
+
+func takeRows(n int) *[]row {
+	if p, ok := rowPool.Get().(*[]row); ok && cap(*p) >= n {
+		*p = (*p)[:n]
+		return p
+	}
+	p := make([]row, n)
+	return &p
+}
+
+// free gives back what later blocks can use.
+func (b *block) free() {
+	rowPool.Put(b.rows)
+	if b.race != nil && b.race.reusable() {
+		racePool.Put(b.race)
+	}
+}
+
 // poison sets all rows to what they hold before a block runs.
 func (w *warp) poison() {
 	for i := range w.rows {
-		for l := range w.rows[i] {
-			w.rows[i][l] = registerPoison
-		}
+		w.rows[i] = poisonRow
 	}
 	for i := range w.preds {
 		w.preds[i] = 0xaaaaaaaa
@@ -87,9 +116,10 @@ func (b *block) start(index [3]uint32) {
 	if b.race != nil {
 		b.race.reset()
 	}
+	defer func() { b.poisoned = true }()
 	for i := range b.warps {
 		w := &b.warps[i]
-		if b.checks.Uninitialised {
+		if !b.poisoned || b.checks.Uninitialised {
 			w.poison()
 		}
 		w.live, w.parked, w.barred, w.carry, w.pc = w.exist, 0, 0, 0, [32]int32{}

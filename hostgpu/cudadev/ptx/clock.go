@@ -1,5 +1,10 @@
 package ptx
 
+import (
+	"slices"
+	"sync"
+)
+
 // A clock says, for every agent of a block, up to which of its own times its
 // accesses are known to have happened (a vector clock). Slices are shared
 // between threads and never changed once published.
@@ -52,8 +57,22 @@ type group struct {
 	async  bool
 }
 
-func newRace(l *launch) *race {
+// racePool keeps races of blocks that have ended. Times only grow, so what they
+// remember is known to every thread of the next block and need not be cleared.
+var racePool sync.Pool
+
+func takeRace(l *launch) *race {
 	threads := (l.threads + 31) &^ 31
+	if r, ok := racePool.Get().(*race); ok && r.threads == threads && len(r.wrote) >= l.sharedEnd {
+		return r
+	}
+	return newRace(l, threads)
+}
+
+// reusable says whether times are far from their end.
+func (r *race) reusable() bool { return slices.Max(r.own) < 1<<31 }
+
+func newRace(l *launch, threads int) *race {
 	r := &race{threads: threads, agents: 2*threads + 32}
 	r.own, r.done = make([]uint32, r.agents), make([]uint32, r.agents)
 	for i := range r.own {

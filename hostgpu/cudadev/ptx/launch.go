@@ -140,6 +140,7 @@ func (l *launch) work() {
 		}
 	}()
 	b := newBlock(l)
+	defer b.free()
 	for n := l.blocks(); !l.stop.Load(); {
 		i := l.next.Add(1) - 1
 		if i >= n {
