@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -246,7 +247,13 @@ func testVerdicts(ctx context.Context, t *testing.T, n *testNet) {
 			want: audittypes.ErrNoSeat, says: []string{outsider.address + " in round 0"}},
 	)
 	s.accepted(ctx, t,
-		attempt{name: "verdict", lane: true, msgs: verdict(func(*audittypes.MsgVerdict) {})},
+		attempt{name: "verdict", lane: true, msgs: verdict(func(m *audittypes.MsgVerdict) {
+			// It vouches for everything and has computed nothing.
+			for i := range int(e.Claims) {
+				commit.Bitmap(m.Bitmap).Set(i)
+			}
+			m.KeyedRoot = bytes.Repeat([]byte{7}, 32)
+		})},
 		attempt{name: "demand", lane: true, msgs: msgs(demand(s.address, nil, d.indexes[0]))})
 	s.refused(ctx, t, func() string { return "" },
 		attempt{name: "second verdict", lane: true, msgs: verdict(func(m *audittypes.MsgVerdict) { m.Bitmap[0] |= 1 }),
@@ -259,6 +266,27 @@ func testVerdicts(ctx context.Context, t *testing.T, n *testNet) {
 		r, err := q.Answers(ctx, &audittypes.QueryAnswersRequest{Epoch: 1, Claimant: n.nodes[0].member.Operator})
 		return err == nil && len(r.Answers) == 1 && r.Answers[0].Index == d.indexes[0]
 	})
+	n.exposed(ctx, t, s.address)
+}
+
+// exposed: the others' cross-check drops the verdict of who vouched without computing, and nobody else's.
+func (n *testNet) exposed(ctx context.Context, t *testing.T, lazy string) {
+	t.Helper()
+	n.until(ctx, t, "the end of epoch 1", func(e sprinttypes.Epoch) bool { return e.Number > 1 })
+	verdicts, err := audittypes.NewQueryClient(n.link.c.Conn()).Verdicts(ctx, &audittypes.QueryVerdictsRequest{Epoch: 1})
+	must(t, err)
+	for _, v := range verdicts.Verdicts {
+		if v.FalseOk || v.Dropped != (v.Validator == lazy) {
+			t.Errorf("verdict of %s, round %d: convicted %v, dropped %v", v.Validator, v.Round, v.FalseOk, v.Dropped)
+		}
+	}
+	r, err := sprinttypes.NewQueryClient(n.link.c.Conn()).Settlement(ctx, &sprinttypes.QuerySettlementRequest{Epoch: 1})
+	must(t, err)
+	for _, a := range r.Settlement.Auditors {
+		if a.Validator == lazy && (!a.Absent || a.Amount.IsPositive()) {
+			t.Errorf("who vouched without computing is absent: %v, and is paid %s", a.Absent, a.Amount)
+		}
+	}
 }
 
 // demandsOf lists a validator's open demands against node 0.

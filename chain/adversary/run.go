@@ -234,7 +234,7 @@ func row(plan Plan, s Scenario, honest outcome, got []outcome) Row {
 	if len(gains) > 1 {
 		r.Interval = student(len(gains)-1) * math.Sqrt(squares/(n-1)/n)
 	}
-	if saved := honest.work - mean.work; saved > 0 {
+	if saved := honest.work - mean.work; saved > 1e-6*honest.work { // below is rounding
 		above := (honest.income - mean.income) / (unit * saved)
 		r.Pays = &above
 	}
