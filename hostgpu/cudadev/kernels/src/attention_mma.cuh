@@ -28,6 +28,9 @@ SHARED key_scales staged[MMA_WARPS][CHUNK];
 SHARED u32 tile_top[MMA_WARPS][TILE], tile_least[MMA_WARPS][TILE], tile_total[TILE];
 SHARED u64 tile_sum[TILE * 128];
 
+// key_of is the place in a chunk of the i-th of a lane's eight keys.
+DEVICE u32 key_of(int i) { return lane() % 4 * 2 + i % 2 + i / 2 * 8; }
+
 DEVICE u32 permute(u32 a, u32 b, u32 by) { return (u32)__nvvm_prmt((i32)a, (i32)b, (i32)by); }
 
 // transpose replaces four rows of four bytes by its columns.
@@ -78,7 +81,7 @@ template <int D> struct tile_state {
 	}
 
 	// dots computes the products of row g with keys first + 8j + 2q + {0, 1}.
-	__attribute__((device, always_inline)) void dots(i32 dot[4][2], u32 first) const {
+	__attribute__((device, always_inline)) void dots(i32 dot[8], u32 first) const {
 		UNROLL for (int j = 0; j < 4; j++) {
 			u32 key[QUARTER / 4];
 			load_words<QUARTER / 4>(key, k + min_u32(first + 8 * j + lane() / 4, kseg - 1) * pitch + lane() % 4 * QUARTER);
@@ -87,28 +90,43 @@ template <int D> struct tile_state {
 				u32 a[4] = {query[2 * s], 0, query[2 * s + 1], 0};
 				mma(c, a, key[2 * s], key[2 * s + 1]);
 			}
-			dot[j][0] = c[0];
-			dot[j][1] = c[1];
+			dot[2 * j] = c[0];
+			dot[2 * j + 1] = c[1];
 		}
 	}
 };
+
+// score_all turns this lane's products into scores, e being exponents of keys.
+// Nearly always all shifts of a warp are of the simple kind: one branch for all
+// of them leaves code in which the eight overlap.
+template <int D> DEVICE void score_all(const tile_state<D> &t, i32 x[8], const u32 m[8], const i32 e[8]) {
+	bool high = true;
+	UNROLL for (int i = 0; i < 8; i++) high &= is_high(t.base + e[i]);
+	if (all(high)) {
+		UNROLL for (int i = 0; i < 8; i++) x[i] = mul_shr_high(x[i], cmul(t.c1, m[i]), t.base + e[i]);
+		return;
+	}
+	UNROLL for (int i = 0; i < 8; i++) x[i] = shr_sat((i64)x[i] * cmul(t.c1, m[i]), t.base + e[i]);
+}
 
 // maxima is the first walk: the largest score and least exponent of v of row g
 // among this lane's keys.
 template <int D> DEVICE void maxima(const tile_state<D> &t, u32 part, u32 parts, u32 chunks, i32 &top, i32 &least) {
 	NOUNROLL for (u32 c = part; c < chunks; c += parts) {
 		u32 first = c * CHUNK;
-		i32 dot[4][2];
-		t.dots(dot, first);
+		i32 x[8], e[8], ev[8];
+		u32 m[8];
+		t.dots(x, first);
 		const key_scales *s = t.stage(first);
-		UNROLL for (int j = 0; j < 4; j++) UNROLL for (int e = 0; e < 2; e++) {
-			u32 in = 8 * j + lane() % 4 * 2 + e;
-			key_scales x = s[in];
-			i32 score = mul_shr(dot[j][e], cmul(t.c1, x.m), t.base + x.e);
-			if (first + in < t.visible) {
-				top = max_i32(top, score);
-				least = min_i32(least, x.ev);
-			}
+		UNROLL for (int i = 0; i < 8; i++) {
+			key_scales y = s[key_of(i)];
+			m[i] = y.m, e[i] = y.e, ev[i] = y.ev;
+		}
+		score_all(t, x, m, e);
+		UNROLL for (int i = 0; i < 8; i++) {
+			bool seen = first + key_of(i) < t.visible;
+			top = seen ? max_i32(top, x[i]) : top;
+			least = seen ? min_i32(least, ev[i]) : least;
 		}
 	}
 }
@@ -119,17 +137,19 @@ template <int D>
 DEVICE void weigh(const tile_state<D> &t, u32 part, u32 parts, u32 chunks, i32 top, i32 least, u32 &total, i32 acc[D / 8][4]) {
 	enum { WORDS = D / 32 };
 	NOUNROLL for (u32 c = part; c < chunks; c += parts) {
-		u32 first = c * CHUNK, w[8];
-		i32 dot[4][2];
-		t.dots(dot, first);
+		u32 first = c * CHUNK, w[8], m[8], mu[8];
+		i32 score[8], e[8], ev[8];
+		t.dots(score, first);
 		const key_scales *s = t.stage(first);
-		UNROLL for (int j = 0; j < 4; j++) UNROLL for (int e = 0; e < 2; e++) {
-			u32 in = 8 * j + lane() % 4 * 2 + e;
-			key_scales x = s[in];
-			u32 pr = prob((u32)top - (u32)mul_shr(dot[j][e], cmul(t.c1, x.m), t.base + x.e));
-			pr = first + in < t.visible ? pr : 0;
+		UNROLL for (int i = 0; i < 8; i++) {
+			key_scales z = s[key_of(i)];
+			m[i] = z.m, e[i] = z.e, mu[i] = z.mu, ev[i] = z.ev;
+		}
+		score_all(t, score, m, e);
+		UNROLL for (int i = 0; i < 8; i++) {
+			u32 pr = first + key_of(i) < t.visible ? prob((u32)top - (u32)score[i]) : 0;
 			total += pr;
-			w[2 * j + e] = weight(pr, x.mu, x.ev, least);
+			w[i] = weight(pr, mu[i], ev[i], least);
 		}
 		u32 a[4], x = w[0] | w[1] << 16, y = w[2] | w[3] << 16;
 		a[0] = permute(x, y, 0x6420);
@@ -140,8 +160,7 @@ DEVICE void weigh(const tile_state<D> &t, u32 part, u32 parts, u32 chunks, i32 t
 		a[3] = permute(x, y, 0x7531);
 		u32 v[8][WORDS];
 		UNROLL for (int i = 0; i < 8; i++) {
-			u32 key = first + lane() % 4 * 2 + i % 2 + i / 2 * 8;
-			load_words<WORDS>(v[i], t.v + min_u32(key, t.kseg - 1) * t.pitch + lane() / 4 * (D / 8));
+			load_words<WORDS>(v[i], t.v + min_u32(first + key_of(i), t.kseg - 1) * t.pitch + lane() / 4 * (D / 8));
 		}
 		UNROLL for (int n = 0; n < WORDS; n++) {
 			u32 b0[4] = {v[0][n], v[1][n], v[2][n], v[3][n]}, b1[4] = {v[4][n], v[5][n], v[6][n], v[7][n]};
@@ -257,7 +276,7 @@ template <int D> DEVICE void attention_mma(const attention_args &p) {
 	}
 }
 
-KERNEL BOUNDS(128, 3) assay_attention_64(attention_args p) { attention_mma<64>(p); }
+KERNEL BOUNDS(128, 4) assay_attention_64(attention_args p) { attention_mma<64>(p); }
 KERNEL BOUNDS(128, 3) assay_attention_128(attention_args p) { attention_mma<128>(p); }
 
 // The division, where blocks shared the keys.

@@ -59,6 +59,9 @@ DEVICE u64 shuffle_xor64(u64 x, u32 by) {
 DEVICE u32 shuffle_up(u32 x, u32 by) { return (u32)__nvvm_shfl_sync_up_i32(-1, (i32)x, (i32)by, 0); }
 DEVICE u32 shuffle_idx(u32 x, u32 from) { return (u32)__nvvm_shfl_sync_idx_i32(-1, (i32)x, (i32)from, 31); }
 
+// all says whether x holds on every lane.
+DEVICE bool all(bool x) { return __nvvm_vote_all_sync(-1, x); }
+
 // Atomics on global memory; the sums and maxima of integers do not depend on
 // the order in which threads come.
 DEVICE u32 atomic_add(u32 *p, u32 x) {

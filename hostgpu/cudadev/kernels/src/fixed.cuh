@@ -68,12 +68,11 @@ DEVICE root nroot(u64 x) {
 	return root{isqrt(u >= 0 ? x << (2 * u) : x >> 2), u};
 }
 
-// mul_shr is SHR(x·c, s) of a signed x and c < 2^31. For s from 33 to 62 the
-// rounding constant 2^(s-1) and the result concern the product's high word
-// alone, which is within ±2^30: no 64-bit shift and no saturation.
-DEVICE i32 mul_shr(i32 x, u32 c, i32 s) {
-	u32 by = (u32)s - 33;
-	if (by < 30)
-		return (__nvvm_mulhi_i(x, (i32)c) + (1 << by)) >> (by + 1);
-	return shr_sat((i64)x * c, s);
-}
+// For s from 33 to 62 the rounding constant of SHR(x·c, s), x signed and c <
+// 2^31, and its result concern the product's high word alone, which is within
+// ±2^30: no 64-bit shift and no saturation. is_high says whether s is such.
+DEVICE bool is_high(i32 s) { return (u32)s - 33 < 30; }
+DEVICE i32 mul_shr_high(i32 x, u32 c, i32 s) { return (__nvvm_mulhi_i(x, (i32)c) + (1 << (s - 33))) >> (s - 32); }
+
+// mul_shr is SHR(x·c, s) for any s.
+DEVICE i32 mul_shr(i32 x, u32 c, i32 s) { return is_high(s) ? mul_shr_high(x, c, s) : shr_sat((i64)x * c, s); }

@@ -84,13 +84,24 @@ template <int NI> DEVICE void emit_patch(const gemm_args &p, const i32 *words, u
 		u32 r = i * (32 / P::LANES) + first;
 		i32x2 v = *(const i32x2 *)(words + r * P::PITCH + in);
 		scale row = {shuffle_idx((u32)mine, r), (i32)shuffle_idx((u32)(mine >> 32), r)};
+		if (p.arow) {
+			u32 cl = cmul(left.m, row.m), cr = cmul(right.m, row.m);
+			// What is not there must not keep the rest from the simple case.
+			bool in = row0 + r < p.m;
+			i32 sl = in && one ? left.e + row.e - p.eout : 33, sr = in && two ? right.e + row.e - p.eout : 33;
+			if (all(is_high(sl) && is_high(sr))) {
+				v.x = mul_shr_high(v.x, cl, sl);
+				v.y = mul_shr_high(v.y, cr, sr);
+			} else {
+				v.x = shr_sat((i64)v.x * cl, sl);
+				v.y = shr_sat((i64)v.y * cr, sr);
+			}
+			v.x = sat_add(v.x, bias_l);
+			v.y = sat_add(v.y, bias_r);
+		}
 		if (row0 + r >= p.m || !one)
 			continue;
 		u64 at = (u64)(row0 + r) * p.n + col;
-		if (p.arow) {
-			v.x = sat_add(mul_shr(v.x, cmul(left.m, row.m), left.e + row.e - p.eout), bias_l);
-			v.y = sat_add(mul_shr(v.y, cmul(right.m, row.m), right.e + row.e - p.eout), bias_r);
-		}
 		if (p.pairs) {
 			if (p.residual) {
 				i32x2 z = *(const i32x2 *)(p.residual + at);
