@@ -89,6 +89,22 @@ func TestLayouts(t *testing.T) {
 	}
 }
 
+// FuzzLayouts runs scripts over weights of any shape that is packed.
+func FuzzLayouts(f *testing.F) {
+	f.Add(uint8(0), uint8(15), uint64(1))
+	f.Add(uint8(3), uint8(70), uint64(2))
+	f.Fuzz(func(t *testing.T, n, k uint8, seed uint64) {
+		s := [2]int{64 * (1 + int(n)%8), 64 * (1 + int(k)%80)}
+		want := script(t, cpudev.Config{ISA: cpudev.Portable, Threads: 1}, s, seed)
+		got := script(t, cpudev.Config{Threads: 1 + int(seed%3)}, s, seed)
+		for step := range want {
+			if !bytes.Equal(got[step], want[step]) {
+				t.Fatalf("%v: step %d differs", s, step)
+			}
+		}
+	})
+}
+
 func script(t *testing.T, cfg cpudev.Config, shape [2]int, seed uint64) (out [][]byte) {
 	dev, err := cpudev.New(cfg)
 	if err != nil {

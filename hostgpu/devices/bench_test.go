@@ -1,9 +1,11 @@
 package devices
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/assaynet/assay/hostgpu/cpudev"
 	"github.com/assaynet/assay/hostgpu/device"
+	"github.com/assaynet/assay/hostgpu/failover"
 	"github.com/assaynet/assay/hostgpu/plugin"
 	"github.com/assaynet/assay/hostgpu/telemetry"
 	"github.com/assaynet/assay/runtime/sandbox"
@@ -62,6 +65,60 @@ func serveTimed() error {
 		return json.Marshal(telemetry.Report{Note: strconv.FormatInt(b.busy.Load(), 10)})
 	}})
 	return nil
+}
+
+// BenchmarkKill is how long after a kill -9 in the middle of a batch of the
+// production shape the device serves again, with its weights restored, and how
+// much later the batch is done than without. Twenty kills.
+func BenchmarkKill(b *testing.B) {
+	rt, err := sandbox.New(sandbox.Config{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer rt.Close()
+	restored := make(chan time.Time, 1)
+	cfg := inProcess(func(e failover.Event) {
+		if e.Kind == failover.Restarted {
+			restored <- time.Now()
+		}
+	})
+	d, err := Open("cpudev", cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer d.Close()
+	in := begin(b, rt, d, u32s(2, 2048, 16, 16, 5504, 16))
+	defer in.Close()
+	const kills, batch = 20, 8
+	want := units(b, in, 0, batch)
+	r := rand.New(rand.NewPCG(1, 2))
+	var serves, late []float64
+	for b.Loop() {
+		start := time.Now()
+		units(b, in, 0, batch)
+		usual := time.Since(start)
+		for range kills {
+			killed := make(chan time.Time, 1)
+			begin := time.Now()
+			time.AfterFunc(time.Duration(r.Int64N(int64(usual*3/4))), func() {
+				killed <- time.Now()
+				kill(b, d)
+			})
+			got := units(b, in, 0, batch)
+			took := time.Since(begin)
+			at := <-killed
+			if !bytes.Equal(got, want) {
+				b.Fatal("digests differ")
+			}
+			serves = append(serves, (<-restored).Sub(at).Seconds())
+			late = append(late, (took - usual).Seconds())
+		}
+	}
+	for unit, x := range map[string][]float64{"serves-ms": serves, "late-ms": late} {
+		slices.Sort(x)
+		b.ReportMetric(1000*x[len(x)/2], unit+"-p50")
+		b.ReportMetric(1000*x[len(x)*99/100], unit+"-p99")
+	}
 }
 
 // side is a device in this process or in another, with an instance on it.

@@ -160,7 +160,7 @@ func TestKillMiner(t *testing.T) {
 	}
 }
 
-func kill(t *testing.T, dev *Device) {
+func kill(t testing.TB, dev *Device) {
 	pid, err := strconv.Atoi(dev.Pid())
 	if err != nil {
 		t.Error(err)

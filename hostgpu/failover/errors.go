@@ -33,6 +33,8 @@ const (
 	// Overflowed: a space outgrew the journal. Nothing is wrong yet, but a
 	// failure of the device will cost that space.
 	Overflowed
+	// Returned: a device that had been given up works again.
+	Returned
 )
 
 // Event is something that a user wants to read in a log.
@@ -59,6 +61,8 @@ func (e Event) String() string {
 		return fmt.Sprintf("device %s is not available%s", e.From, cause)
 	case Exhausted:
 		return fmt.Sprintf("device %s is given up and no other is left%s", e.From, cause)
+	case Returned:
+		return fmt.Sprintf("device %s works again, work goes back to it from %s after %v (%d operations repeated)", e.To, e.From, e.Took.Round(time.Millisecond), e.Replayed)
 	case Overflowed:
 		return fmt.Sprintf("device %s: a space is larger than the journal and would be lost if the device failed", e.From)
 	}

@@ -35,6 +35,10 @@ type Config struct {
 	// tensors are copied to the host instead. 0 is 6e10: about a second of one
 	// thread of cpudev.
 	CheckpointGas int64
+	// ReturnAfter is how long after a fallback the devices before it in the list
+	// are tried again, when a space is opened: twice as long each further time,
+	// up to 64 times. 0 is ten minutes, less is never.
+	ReturnAfter time.Duration
 	// Notify is called for what a user wants to know, from the goroutine that
 	// found out, which waits for it. Nil: nobody is told.
 	Notify func(Event)
@@ -53,6 +57,8 @@ type Backend struct {
 	lossy  bool  // some memory has lost its content
 	dead   error // why there is none
 	died   time.Time
+	falls  int       // fallbacks and vain attempts to return so far
+	fell   time.Time // the last one, or the last attempt to return
 	closed bool
 
 	state    sync.Mutex // guards what follows
@@ -76,6 +82,9 @@ func New(cfg Config) (*Backend, error) {
 	if cfg.CheckpointGas == 0 {
 		cfg.CheckpointGas = 6e10
 	}
+	if cfg.ReturnAfter == 0 {
+		cfg.ReturnAfter = 10 * time.Minute
+	}
 	if cfg.Notify == nil {
 		cfg.Notify = func(Event) {}
 	}
@@ -85,7 +94,7 @@ func New(cfg Config) (*Backend, error) {
 	for i := range cfg.Candidates {
 		inner, err := b.open(i)
 		if err == nil {
-			b.inner, b.at = inner, i
+			b.inner, b.at, b.fell = inner, i, time.Now()
 			return b, nil
 		}
 		errs = append(errs, err)
@@ -156,6 +165,9 @@ func (b *Backend) do(f func(inner device.Backend) error) error {
 // Reserve implements device.Backend.
 func (b *Backend) Reserve(limit int64) error {
 	if err := b.reopen(); err != nil {
+		return err
+	}
+	if err := b.goBack(); err != nil {
 		return err
 	}
 	return b.do(func(inner device.Backend) error {

@@ -434,6 +434,111 @@ func TestFallback(t *testing.T) {
 	}
 }
 
+// TestReturn: after a while work goes back to the better device, with all that
+// open spaces hold; a device that does not start, or fails while it takes over,
+// changes nothing.
+func TestReturn(t *testing.T) {
+	opens := 0
+	better := Candidate{"better", func() (device.Backend, error) {
+		switch opens++; opens {
+		case 2:
+			return nil, errors.New("not yet")
+		case 3: // starts, and fails in the middle of taking over
+			m, err := newMortal(1, 0, 0)
+			m.dead = true
+			return m, err
+		}
+		return newMortal(1, 0, 0)
+	}}
+	ev := &events{}
+	b, err := New(Config{Candidates: []Candidate{better, wasm(t)}, ReturnAfter: 1, Notify: ev.add})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := device.New(b)
+	defer d.Close()
+	sp, err := d.NewSpace(1 << 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := model(sp, 48)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := make([]byte, 48*48)
+	if err := sp.Read(w, 0, want); err != nil {
+		t.Fatal(err)
+	}
+	m := b.inner.(*mortal)
+	m.mu.Lock()
+	m.dead = true
+	m.mu.Unlock()
+	got := make([]byte, len(want))
+	for step, name := range []string{"wasmdev", "wasmdev", "wasmdev", "better"} {
+		if step > 0 {
+			other, err := d.NewSpace(1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer other.Close()
+		}
+		if err := sp.Read(w, 0, got); err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("step %d: content changed: %v", step, err)
+		}
+		if d.Name() != name {
+			t.Fatalf("step %d: on %s, want %s, after %v", step, d.Name(), name, ev.all)
+		}
+	}
+	if opens != 4 || ev.count(Returned) != 1 || ev.count(FellBack) != 2 || ev.count(Skipped) != 1 {
+		t.Errorf("%d starts, events %v", opens, ev.all)
+	}
+}
+
+// TestReturnNever: a space that the journal does not hold is not given up for a
+// better device.
+func TestReturnNever(t *testing.T) {
+	opens := 0
+	better := Candidate{"better", func() (device.Backend, error) {
+		if opens++; opens <= 2 {
+			return nil, errors.New("not yet")
+		}
+		return newMortal(1, 0, 0)
+	}}
+	d, ev := open(t, Config{Candidates: []Candidate{better, wasm(t)}, ReturnAfter: 1, JournalBytes: 1 << 20})
+	big, err := d.NewSpace(8 << 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := big.Alloc(device.U8, device.Shape{Rows: 1, Cols: 4 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := bytes.Repeat([]byte("assay!"), 4<<20/6)
+	if err := big.Write(h, 0, in); err != nil {
+		t.Fatal(err)
+	}
+	expect := func(name string, starts int) {
+		t.Helper()
+		sp, err := d.NewSpace(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer sp.Close()
+		if d.Name() != name || opens != starts {
+			t.Errorf("on %s after %d starts, want %s after %d; events %v", d.Name(), opens, name, starts, ev.all)
+		}
+	}
+	expect("wasmdev", 2)
+	got := make([]byte, len(in))
+	if err := big.Read(h, 0, got); err != nil || !bytes.Equal(got, in) {
+		t.Errorf("content changed: %v", err)
+	}
+	if err := big.Close(); err != nil {
+		t.Fatal(err)
+	}
+	expect("better", 3)
+}
+
 // TestExhausted: with no device left, jobs and new spaces fail with typed errors.
 func TestExhausted(t *testing.T) {
 	m, err := newMortal(1, 300, 2)

@@ -24,7 +24,13 @@ func (b *Backend) recover(life uint64, cause error) error {
 	if b.life != life {
 		return nil
 	}
-	begin, from, first := time.Now(), b.at, cause
+	return b.renew(time.Now(), b.at, cause)
+}
+
+// renew begins new lives, on one device after another, until what the journal
+// holds is restored in one. from is the device that failed.
+func (b *Backend) renew(begin time.Time, from int, cause error) error {
+	first := cause
 	for {
 		given, err := b.revive(cause)
 		if err != nil {
@@ -43,10 +49,76 @@ func (b *Backend) recover(life uint64, cause error) error {
 		ev := Event{Kind: Restarted, From: b.cfg.Candidates[from].Name, Took: time.Since(begin), Replayed: n, Err: first}
 		if b.at != from {
 			ev.Kind, ev.To = FellBack, b.cfg.Candidates[b.at].Name
+			b.falls++
+			b.fell = time.Now()
 		}
 		b.cfg.Notify(ev)
 		return nil
 	}
+}
+
+// maxDoublings bounds how often Config.ReturnAfter doubles.
+const maxDoublings = 6
+
+// mayReturn says that the devices before the one that works may be tried again.
+func (b *Backend) mayReturn() bool {
+	return b.inner != nil && b.at > 0 && b.cfg.ReturnAfter > 0 &&
+		time.Since(b.fell) >= b.cfg.ReturnAfter<<min(max(0, b.falls-1), maxDoublings)
+}
+
+// goBack moves all spaces to a device before the one that works, a while after
+// a fallback, if one of them starts. Spaces that the journal does not hold keep
+// it from doing so. It fails only if in the end no device is left.
+func (b *Backend) goBack() error {
+	b.mu.RLock()
+	may := b.mayReturn()
+	b.mu.RUnlock()
+	if !may {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.mayReturn() || b.overflowed() {
+		return nil
+	}
+	begin, from := time.Now(), b.at
+	b.fell = begin
+	for i := range from {
+		inner, err := b.open(i)
+		if err != nil {
+			continue
+		}
+		b.detach()
+		// Its spaces are on their way to the other.
+		_ = b.inner.Close()
+		b.inner, b.at = inner, i
+		n, err := b.restore(nil)
+		if err != nil {
+			return b.renew(begin, i, err)
+		}
+		b.life++
+		b.cfg.Notify(Event{Kind: Returned, From: b.cfg.Candidates[from].Name, To: b.cfg.Candidates[i].Name, Took: time.Since(begin), Replayed: n})
+		return nil
+	}
+	b.falls++
+	return nil
+}
+
+// overflowed says whether a space is not in the journal.
+func (b *Backend) overflowed() bool {
+	b.j.mu.Lock()
+	defer b.j.mu.Unlock()
+	for q := range b.queues {
+		if q.volatile {
+			return true
+		}
+	}
+	for _, m := range b.j.mems.all {
+		if m != nil && m.volatile && !m.freed {
+			return true
+		}
+	}
+	return false
 }
 
 // revive begins a new life of the device, or opens the next one; given is then
@@ -198,7 +270,7 @@ func (b *Backend) reopen() error {
 		inner, err := b.open(i)
 		if err == nil {
 			if err = inner.Reserve(b.reserved); err == nil {
-				b.inner, b.at = inner, i
+				b.inner, b.at, b.fell = inner, i, time.Now()
 				b.life++
 				return nil
 			}

@@ -38,6 +38,7 @@ type process struct {
 	handle   *os.Process
 	lifeline *os.File // closing it ends the process
 	dir      string   // of its sockets
+	dirLock  *os.File // says that this host lives; nil where there are no locks
 	memfile  *os.File
 	shared   []byte // nil: no shared memory
 
@@ -71,7 +72,8 @@ func (p *process) start(cfg *Config) error {
 	var err error
 	// A process that is killed cannot remove its socket, so it gets a place
 	// that this side removes.
-	if p.dir, err = os.MkdirTemp("", socketDirPrefix); err != nil {
+	sweepSocketDirs()
+	if p.dir, p.dirLock, err = newSocketDir(); err != nil {
 		return err
 	}
 	cmd.Env = append(cmd.Env, goplugin.EnvUnixSocketDir+"="+p.dir)
@@ -230,7 +232,12 @@ func (p *process) callError(err error) error {
 // stop ends the process, politely first, and releases what belongs to it.
 func (p *process) stop() {
 	if p.dir != "" {
-		defer os.RemoveAll(p.dir)
+		defer func() {
+			os.RemoveAll(p.dir)
+			if p.dirLock != nil {
+				p.dirLock.Close()
+			}
+		}()
 	}
 	if p.client != nil {
 		p.client.Kill()
