@@ -107,6 +107,9 @@ func BenchmarkKill(b *testing.B) {
 			got := units(b, in, 0, batch)
 			took := time.Since(begin)
 			at := <-killed
+			if len(restored) == 0 { // it came after the batch
+				units(b, in, 0, 1)
+			}
 			if !bytes.Equal(got, want) {
 				b.Fatal("digests differ")
 			}
