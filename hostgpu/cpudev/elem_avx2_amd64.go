@@ -1,5 +1,7 @@
 package cpudev
 
+import "encoding/binary"
+
 // Wrappers of the element-wise kernels: whole vectors of eight in assembly, the
 // rest in Go.
 
@@ -94,4 +96,26 @@ func silu256(dst, gate, up []int32) {
 	}
 	n *= 8
 	siluRow(dst[n:], gate[n:], up[n:])
+}
+
+// expand256 computes blocks eight at a time, and the rest in Go.
+func expand256(p, seed []byte, number int64, block uint32) {
+	const blocks = 8
+	if n := len(p) / (blocks * chachaBlock); n > 0 {
+		expandAVX2(&p[0], chachaState(seed, number, block), n)
+		p, block = p[n*blocks*chachaBlock:], block+uint32(n)*blocks
+	}
+	if len(p) > 0 {
+		expand(p, seed, number, block)
+	}
+}
+
+// chachaState is the input of a block (RFC 8439).
+func chachaState(seed []byte, number int64, block uint32) *[16]uint32 {
+	s := [16]uint32{0: 0x61707865, 1: 0x3320646e, 2: 0x79622d32, 3: 0x6b206574,
+		12: block, 14: uint32(number), 15: uint32(uint64(number) >> 32)}
+	for i := range 8 {
+		s[4+i] = binary.LittleEndian.Uint32(seed[4*i:])
+	}
+	return &s
 }

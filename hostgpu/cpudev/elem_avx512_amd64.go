@@ -1,7 +1,5 @@
 package cpudev
 
-import "encoding/binary"
-
 // Wrappers of the element-wise kernels: whole vectors in assembly, the rest in
 // Go. half of a shift s is 2^(s-1), or 0 for no shift: what RHU adds.
 
@@ -100,17 +98,10 @@ func silu512(dst, gate, up []int32) {
 
 // expand512 takes 16 blocks of ChaCha20 at a time (RFC 8439, section 2.3).
 func expand512(p, seed []byte, number int64, block uint32) {
-	const group = 16 * chachaBlock
-	n := len(p) / group
-	if n > 0 {
-		state := [16]uint32{0: 0x61707865, 1: 0x3320646e, 2: 0x79622d32, 3: 0x6b206574,
-			12: block, 14: uint32(number), 15: uint32(uint64(number) >> 32)}
-		for i := range 8 {
-			state[4+i] = binary.LittleEndian.Uint32(seed[4*i:])
-		}
-		expandAVX512(&p[0], &state, n)
+	const blocks = 16
+	if n := len(p) / (blocks * chachaBlock); n > 0 {
+		expandAVX512(&p[0], chachaState(seed, number, block), n)
+		p, block = p[n*blocks*chachaBlock:], block+uint32(n)*blocks
 	}
-	if n*group < len(p) {
-		expand(p[n*group:], seed, number, block+uint32(n)*16)
-	}
+	expand256(p, seed, number, block)
 }

@@ -8,6 +8,7 @@ func avx2Kernels() *kernels {
 	k.sumSquares, k.normRow = sumSquares256, norm256
 	k.maxProduct, k.quantProduct = maxProduct256, quantProduct256
 	k.rotate, k.siluRow = rotate256, silu256
+	k.expand = expand256
 	k.attend, k.attendRows = attend256, attendRowsVector
 	return k
 }

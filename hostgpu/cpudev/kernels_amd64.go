@@ -151,6 +151,9 @@ func meanAVX512(dst, hi, lo *int32, n int, total, half, s int64)
 func expandAVX512(dst *byte, state *[16]uint32, groups int)
 
 //go:noescape
+func expandAVX2(dst *byte, state *[16]uint32, groups int)
+
+//go:noescape
 func stream1AVX2(c *int32, a *int8, b *int8, ldb int, blocks int, tail uint64, groups int)
 
 //go:noescape

@@ -82,6 +82,7 @@ func generate() map[string][]byte {
 		}
 	})
 	add("expand_avx512_amd64.s", chacha512)
+	add("expand_avx2_amd64.s", chacha256)
 	add("dot_avx2_amd64.s", func(f *file) {
 		for _, cols := range []int{4, 1} {
 			for rows := 1; rows <= 2; rows++ {
