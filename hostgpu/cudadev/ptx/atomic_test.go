@@ -332,3 +332,39 @@ NEXT:
 		})
 	}
 }
+
+// TestBlocksInTurns leaves out the barrier before a block counts itself as done,
+// so that the last one may read sums that others have not finished: some order
+// must show it, and none may where the barrier is.
+func TestBlocksInTurns(t *testing.T) {
+	const grid, block = 8, 128
+	for _, barrier := range []string{"bar.sync 0;", ""} {
+		mod := parse(t, entry(head80, ".global .align 4 .u32 total;\n.global .align 4 .u32 count;\n", `
+	red.global.add.u32 [total], %r2;
+	`+barrier+`
+	setp.ne.u32 %p1, %r0, 0;
+	@%p1 bra END;
+	membar.gl;
+	atom.global.add.u32 %r9, [count], 1;
+	setp.ne.u32 %p2, %r9, 7;
+	@%p2 bra END;
+	membar.gl;
+	ld.global.cg.u32 %r4, [total];
+	st.global.u32 [%rd1], %r4;
+END:`))
+		wrong := 0
+		for order := range uint64(30) {
+			m := NewMachine(Config{Major: 8, SharedPerBlock: 48 << 10, Memory: 1 << 20, Workers: 1})
+			out := buffer(t, m, make([]byte, 4))
+			if err := tryLaunch(m, mod, "k", grid, block, 0, pack(out, out, uint32(0)), Checks{Order: order}); err != nil {
+				t.Fatal(err)
+			}
+			if binary.LittleEndian.Uint32(download(t, m, out, 4)) != grid*block*(grid*block-1)/2 {
+				wrong++
+			}
+		}
+		if (barrier == "") != (wrong > 0) {
+			t.Errorf("barrier %q: %d of 30 orders are wrong", barrier, wrong)
+		}
+	}
+}

@@ -21,6 +21,7 @@ type block struct {
 
 	rows     *[]row     // of all warps
 	poisoned bool       // rows hold what they do before the first block
+	order    []int      // in which warps have their turns
 	random   *rand.Rand // Checks.Order; nil: 0
 	scratch  *wgmmaScratch
 }
@@ -104,7 +105,7 @@ func (w *warp) poison() {
 	}
 }
 
-// start makes the block ready to run as the one at index.
+// start resets what a block has.
 func (b *block) start(index [3]uint32) {
 	b.index, b.exits = index, 0
 	for i := range b.shared {
@@ -134,39 +135,40 @@ func (b *block) start(index [3]uint32) {
 	}
 }
 
-// run executes the block to its end. It panics with a *Fault.
-func (b *block) run(index [3]uint32) {
+// begin makes the block ready to run as the one at index.
+func (b *block) begin(index [3]uint32) {
 	b.start(index)
-	order := make([]int, len(b.warps))
-	for i := range order {
-		order[i] = i
+	b.order = b.order[:0]
+	for i := range b.warps {
+		b.order = append(b.order, i)
 	}
 	if b.checks.Order != 0 {
 		b.random = rand.New(rand.NewPCG(b.checks.Order, uint64(index[0])|uint64(index[1])<<32|uint64(index[2])<<48))
 	}
-	for {
-		ran, live := false, false
-		if b.random != nil {
-			b.random.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
-		}
-		for _, i := range order {
-			w := &b.warps[i]
-			if w.live == 0 {
-				continue
-			}
-			if w.run() {
-				ran = true
-			}
-			live = live || w.live != 0
-			b.count(w)
-		}
-		if !live {
-			return
-		}
-		if !ran {
-			b.stuck()
-		}
+}
+
+// step gives each warp a turn, and says whether the block has ended. It panics
+// with a *Fault.
+func (b *block) step() bool {
+	ran, live := false, false
+	if b.random != nil {
+		b.random.Shuffle(len(b.order), func(i, j int) { b.order[i], b.order[j] = b.order[j], b.order[i] })
 	}
+	for _, i := range b.order {
+		w := &b.warps[i]
+		if w.live == 0 {
+			continue
+		}
+		if w.run() {
+			ran = true
+		}
+		live = live || w.live != 0
+		b.count(w)
+	}
+	if live && !ran {
+		b.stuck()
+	}
+	return !live
 }
 
 // count takes the steps off the launch's budget.

@@ -25,7 +25,7 @@
 //   - speed, occupancy, limits on registers, power;
 //   - anything that depends on the weakness of the memory model between blocks:
 //     global memory here is stronger than a GPU's, and races on it are not
-//     looked for;
+//     looked for: they show as results that depend on Checks.Order, if at all;
 //   - faults of the driver's compiler, or of hardware;
 //   - that an order between threads made by atomics or flags in shared memory is
 //     right: only barriers and waits order for Checks.Race, so it refuses such

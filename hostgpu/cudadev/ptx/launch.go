@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -139,16 +140,49 @@ func (l *launch) work() {
 			panic(e)
 		}
 	}()
-	b := newBlock(l)
-	defer b.free()
+	// In an order that is drawn, a worker runs several blocks in turns, as a
+	// multiprocessor does: what one leaves half done, another may see.
+	resident := 1
+	if l.checks.Order != 0 {
+		resident = 4
+	}
+	var idle, running []*block
+	defer func() {
+		for _, b := range append(idle, running...) {
+			b.free()
+		}
+	}()
+	turns := rand.New(rand.NewPCG(l.checks.Order, 1))
 	for n := l.blocks(); !l.stop.Load(); {
-		i := l.next.Add(1) - 1
-		if i >= n {
+		for len(running) < resident {
+			i := l.next.Add(1) - 1
+			if i >= n {
+				resident = len(running)
+				break
+			}
+			b := (*block)(nil)
+			if len(idle) > 0 {
+				b, idle = idle[len(idle)-1], idle[:len(idle)-1]
+			} else {
+				b = newBlock(l)
+			}
+			running = append(running, b)
+			i = l.permuted(i, n)
+			x, y := uint64(l.grid[0]), uint64(l.grid[1])
+			b.begin([3]uint32{uint32(i % x), uint32(i / x % y), uint32(i / x / y)})
+		}
+		if len(running) == 0 {
 			return
 		}
-		i = l.permuted(i, n)
-		x, y := uint64(l.grid[0]), uint64(l.grid[1])
-		b.run([3]uint32{uint32(i % x), uint32(i / x % y), uint32(i / x / y)})
+		at := 0
+		if len(running) > 1 {
+			at = turns.IntN(len(running))
+		}
+		if b := running[at]; b.step() {
+			running[at] = running[len(running)-1]
+			running = running[:len(running)-1]
+			idle = append(idle, b)
+		}
 	}
 }
 
