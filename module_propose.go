@@ -41,9 +41,14 @@ func (r *moduleReport) propose(path string, w recheck.Work) error {
 	if err != nil {
 		return err
 	}
+	// Zero would mean the same; those who vote should see the number.
+	pages := r.MemoryPages
+	if w.MemoryPages > 0 {
+		pages = min(pages, w.MemoryPages)
+	}
 	msg, err := enc.Codec.MarshalInterfaceJSON(&registrytypes.MsgActivate{
 		Authority: authority, Slot: registrytypes.SlotPow, ModuleHash: w.ModuleHash[:], Params: r.Activation.Params,
-		TensorBytes: r.Activation.TensorBytes, GasSetup: r.Activation.GasSetup, GasUnit: r.Activation.GasUnit,
+		TensorBytes: r.Activation.TensorBytes, GasSetup: r.Activation.GasSetup, GasUnit: r.Activation.GasUnit, MemoryPages: pages,
 	})
 	if err != nil {
 		return fmt.Errorf("proposal: %w", err)

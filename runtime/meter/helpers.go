@@ -84,11 +84,20 @@ func (e *emitter) charger() []byte {
 	e.out, e.locals = e.out[:0], e.locals[:0]
 	e.next = 2
 	clear(e.temps)
+	e.items(func() { e.index(wasmbin.OpLocalGet, 0) }, func() { e.index(wasmbin.OpLocalGet, 1) })
+	e.index(wasmbin.OpLocalGet, 0)
+	e.op(wasmbin.OpEnd)
+	return e.finish(wasmbin.Body{})
+}
+
+// items charges for n items at a rate, both of which are put on the stack by
+// functions.
+func (e *emitter) items(n, rate func()) {
 	tmp := e.temp(wasmbin.I64)
 	e.index(wasmbin.OpGlobalGet, e.gas)
-	e.index(wasmbin.OpLocalGet, 0)
+	n()
 	e.op(wasmbin.OpI64ExtendU)
-	e.index(wasmbin.OpLocalGet, 1)
+	rate()
 	e.op(wasmbin.OpI64Mul)
 	e.constant(wasmbin.OpI64Const, 15)
 	e.op(wasmbin.OpI64Add)
@@ -104,9 +113,6 @@ func (e *emitter) charger() []byte {
 	e.constant(wasmbin.OpI64Const, 0)
 	e.index(wasmbin.OpCall, e.helper(refill))
 	e.op(wasmbin.OpEnd)
-	e.index(wasmbin.OpLocalGet, 0)
-	e.op(wasmbin.OpEnd)
-	return e.finish(wasmbin.Body{})
 }
 
 // saver returns the body of a helper that gets gas and hands back its other
@@ -177,10 +183,9 @@ func (e *emitter) mover(op wasmbin.Op) []byte {
 		e.constant(wasmbin.OpI32Const, piece)
 		e.op(wasmbin.OpI32GtU)
 	}
-	get(n)
-	e.constant(wasmbin.OpI64Const, int64(rate))
-	e.index(wasmbin.OpCall, e.helper(charge))
-	e.op(wasmbin.OpDrop)
+	e.next = 3
+	clear(e.temps)
+	e.items(func() { get(n) }, func() { e.constant(wasmbin.OpI64Const, int64(rate)) })
 	large()
 	e.index(wasmbin.OpIf, 0x40)
 	within(to)

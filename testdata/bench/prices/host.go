@@ -94,10 +94,6 @@ func host() (rows []row) {
 			add(name, how+shape, step)
 			r := &rows[len(rows)-1]
 			r.units, r.keyed = true, keyed
-			if name == "record" {
-				r.m.imports = append(r.m.imports, abi.ModuleTensor, "alloc")
-				r.m.impTypes = append(r.m.impTypes, importType(abi.ModuleTensor, "alloc"))
-			}
 		}
 		if !keyed {
 			unit("unit_index", "", func(c *code) { c.i32(0).op(wasmbin.OpCall, 0).op(0xA7); result(c) })
@@ -137,6 +133,24 @@ func tensors() (rows []row) {
 				}
 				c.op(wasmbin.OpCall, 1)
 			}))
+		}
+	}
+	for _, n := range []int32{1, 64} {
+		for _, keyed := range []bool{false, true} {
+			shape := fmt.Sprintf("%d KiB eight times", n)
+			if keyed {
+				shape += ", keyed"
+			}
+			r := hostRow("tensor.alloc, assay.record, free", shape, []string{T, "alloc", T, "free", abi.ModuleAssay, "record"}, func(c *code) {
+				alloc(c, n)
+				c.set(chainI32)
+				for range 8 {
+					c.i32(0).get(chainI32).op(wasmbin.OpCall, 2)
+				}
+				c.get(chainI32).op(wasmbin.OpCall, 1)
+			})
+			r.units, r.keyed = true, keyed
+			rows = append(rows, r)
 		}
 	}
 	rows = append(rows, hostRow("assay.model_tensor, tensor.free", "a name of 6 bytes", []string{abi.ModuleAssay, "model_tensor", T, "free"}, func(c *code) {
