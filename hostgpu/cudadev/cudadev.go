@@ -142,10 +142,10 @@ func (b *Backend) Props() kernels.Props { return b.props }
 // slabUnit is what the pool grows by at least; the driver's own pages are 2 MiB.
 const slabUnit = 2 << 20
 
-// commitment is what the pool sets aside for a space: its limit, what rounding
-// and cutting may waste of it, and its scratch.
-func (b *Backend) commitment(limit int64) int64 {
-	return limit + limit/16 + b.cfg.ScratchBytes
+// commitment is what the pool sets aside for reservations of so many bytes by
+// so many spaces: what rounding and cutting may waste, and scratch, beside them.
+func (b *Backend) commitment(reserved int64, spaces int) int64 {
+	return reserved + reserved/16 + int64(spaces)*b.cfg.ScratchBytes
 }
 
 // Reserve implements device.Backend: the memory is there when it returns.
@@ -161,14 +161,13 @@ func (b *Backend) Reserve(limit int64) error {
 	if b.cfg.Memory > 0 && limit > b.cfg.Memory-b.reserved {
 		return fmt.Errorf("%s: %w: %d bytes asked, %d of %d reserved", b.name, device.ErrDeviceMemory, limit, b.reserved, b.cfg.Memory)
 	}
-	want := b.committed + b.commitment(limit)
-	if short := want - b.pool.total; short > 0 {
+	// Its queue is opened after this.
+	if short := b.commitment(b.reserved+limit, b.queues+1) - b.pool.total; short > 0 {
 		if err := b.grow(short); err != nil {
 			return err
 		}
 	}
 	b.reserved += limit
-	b.committed = want
 	return nil
 }
 
@@ -178,7 +177,7 @@ func (b *Backend) grow(n int64) error {
 	p, err := b.ctx.Alloc(n)
 	if errors.Is(err, driver.ErrOutOfMemory) {
 		// What nothing uses may be in the way as pieces.
-		if err := b.trim(b.committed); err != nil {
+		if err := b.trim(b.commitment(b.reserved, b.queues)); err != nil {
 			return err
 		}
 		p, err = b.ctx.Alloc(n)
@@ -214,12 +213,11 @@ func (b *Backend) Release(limit int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.reserved -= limit
-	b.committed -= b.commitment(limit)
 	if b.closed || b.usable() != nil {
 		return
 	}
 	// A failure here wedges the backend, and the next call says so.
-	_ = b.trim(max(b.committed, keepBytes))
+	_ = b.trim(max(b.commitment(b.reserved, b.queues), keepBytes))
 }
 
 // fn is a kernel that was found in the module.

@@ -152,8 +152,9 @@ func (q *queue) alloc(n int64) (*mem, error) {
 	if blk == nil {
 		// What was set aside is in pieces.
 		if err := b.grow(roundSize(n)); err != nil {
+			total := b.pool.total
 			b.mu.Unlock()
-			return nil, fmt.Errorf("%w (%d bytes are set aside, in pieces too small for %d)", err, b.committed, n)
+			return nil, fmt.Errorf("%w (%d bytes are set aside, in pieces too small for %d)", err, total, n)
 		}
 		blk = b.pool.alloc(n)
 	}

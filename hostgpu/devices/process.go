@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/assaynet/assay/hostgpu/cudadev/driver"
@@ -113,6 +114,9 @@ func (d *Device) Pid() string {
 // start the driver compiles the kernels; it then keeps the result.
 const compileTimeout = 5 * time.Minute
 
+// lazyEnv says when the driver loads kernels.
+const lazyEnv = "CUDA_MODULE_LOADING"
+
 func openProcess(name string, cfg Config) (device.Backend, error) {
 	p := *cfg.Process
 	if p.Path == "" {
@@ -123,11 +127,16 @@ func openProcess(name string, cfg Config) (device.Backend, error) {
 		p.Path = exe
 	}
 	start := time.Duration(0)
+	env := p.Env
 	if _, gpu := gpuMaker(name); gpu {
 		start = compileTimeout
+		// Kernels take their memory now, not when a job has the rest.
+		if _, set := os.LookupEnv(lazyEnv); !set {
+			env = append(slices.Clone(env), lazyEnv+"=EAGER")
+		}
 	}
 	return plugin.NewBackend(plugin.Config{
-		StartTimeout: start, Path: p.Path, Args: append(append([]string{}, p.Args...), cfg.ServeFlags(name)...), Env: p.Env, Stderr: p.Stderr,
+		StartTimeout: start, Path: p.Path, Args: append(append([]string{}, p.Args...), cfg.ServeFlags(name)...), Env: env, Stderr: p.Stderr,
 		HangTimeout: p.HangTimeout, MaxCrashes: p.MaxCrashes, CrashWindow: p.CrashWindow,
 	})
 }

@@ -98,17 +98,19 @@ func Open(names ...string) (Driver, error) {
 		names = Names
 	}
 	var handle uintptr
-	var missed []string
+	why := "" // of the usual place
 	for _, n := range names {
 		h, err := purego.Dlopen(n, purego.RTLD_NOW|purego.RTLD_LOCAL)
 		if err == nil {
 			handle = h
 			break
 		}
-		missed = append(missed, strings.TrimSpace(err.Error()))
+		if why == "" {
+			why = strings.TrimSpace(err.Error())
+		}
 	}
 	if handle == 0 {
-		return nil, &Error{Result: noLibrary, Detail: strings.Join(missed, "; ")}
+		return nil, &Error{Result: noLibrary, Detail: why}
 	}
 	l := &library{}
 	for i, name := range symbols {
