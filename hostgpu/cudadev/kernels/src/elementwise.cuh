@@ -48,27 +48,35 @@ KERNEL BOUNDS(256, 4) assay_rescale(rescale_args p) {
 	REST(i, p) p.dst[i] = rescale(p.acc[i], scale_load(p.row + i / p.k), scale_load(p.chan + i % p.k), p.eout);
 }
 
-// sigma is ⌊(num·2^24 + ⌊den/2⌋) / den⌋ for num <= 2^24 <= den <= 2^25 and num
-// <= den: long division by four digits of six bits, so that a remainder, below
-// 2^25, and a digit fit 32 bits.
-DEVICE u32 sigma(u32 num, u32 den) {
-	u32 q = 0, rest = num;
-	UNROLL for (u32 done = 0; done < 24; done += 6) {
-		rest <<= 6;
-		u32 digit = rest / den;
-		rest -= digit * den;
-		q = q << 6 | digit;
+// sigma is ⌊(num·2^24 + ⌊den/2⌋) / den⌋ for num = 2^24 or, of a negative x, num =
+// den - 2^24; den in [2^24, 2^25). Both follow from 2^48/den and its remainder:
+// num·2^24 is 2^48, or 2^24·den - 2^48. The reciprocal is Newton's, in Q29, from
+// the line 48/17 - 32/17·d, which is within 1/17: three steps leave an error below
+// 2^-27, so the quotient is at most one off (all 2^24 denominators were tried).
+DEVICE u32 sigma(bool negative, u32 den) {
+	u32 d = den << 7; // d·2^-32 in [1/2, 1)
+	i32 y = 1515870810 - (i32)__nvvm_mulhi_ui(d, 1010580540);
+	UNROLL for (int i = 0; i < 3; i++) {
+		i32 e = (1 << 29) - (i32)__nvvm_mulhi_ui(d, (u32)y);
+		y += (i32)((i64)y * e >> 29);
 	}
-	// What is left adds ⌊den/2⌋: one more if 2·rest reaches den, rounded up.
-	return q + (rest + den / 2 >= den);
+	u32 q = (u32)y >> 6;
+	i32 rest = (i32)(0u - q * den); // of 2^48, whose low word is 0
+	if (rest < 0) {
+		q--;
+		rest += (i32)den;
+	} else if (rest >= (i32)den) {
+		q++;
+		rest -= (i32)den;
+	}
+	return negative ? (1u << 24) - q - ((u32)rest > den / 2) : q + ((u32)rest + den / 2 >= den);
 }
 
 DEVICE i32 silu(i32 x, i32 y) {
 	u32 d = (u32)(((u64)abs_u32(x) * LOG2E + (1u << 30)) >> 31);
-	u32 n = min_u32(d >> 15, 31);
-	u32 p = (exp2q15(d & 32767) << 9) >> n;
-	i64 s = sigma(x >= 0 ? 1u << 24 : p, (1u << 24) + p);
-	return shr_sat(rhu(x * s, 24) * y, 16);
+	u32 p = (exp2q15(d & 32767) << 9) >> min_u32(d >> 15, 31);
+	i32 g = (i32)rhu((i64)x * (i32)sigma(x < 0, (1u << 24) + p), 24); // σ <= 2^24, so |g| <= |x|
+	return sat32(rhu((i64)g * y, 16));
 }
 
 struct silu_args { i32 *dst; const i32 *gate, *up; u32 n, quads; };
