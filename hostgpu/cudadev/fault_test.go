@@ -163,6 +163,9 @@ func (p *process) restarts() (causes []string) {
 
 // TestFaults: a miner never learns that its GPU's process died, however.
 func TestFaults(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a dozen processes")
+	}
 	faults(t, nil)
 	t.Run("hang", func(t *testing.T) {
 		t.Parallel()

@@ -18,7 +18,7 @@ import (
 const HelperName = "assay-nvml"
 
 // helperTimeout bounds one answer: a GPU that was idle may take seconds to wake.
-const helperTimeout = 20 * time.Second
+const helperTimeout = time.Minute
 
 // findHelper is the helper's path.
 func findHelper() (string, error) {
