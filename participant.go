@@ -74,6 +74,10 @@ func namedKey(kr keyring.Keyring, name string) (cryptotypes.PrivKey, error) {
 	return key, nil
 }
 
+// gpuBatch is the units of one call on a GPU: with 16 tokens each they are the
+// 4,096 rows that the shipped proof of work takes through its weights at most.
+const gpuBatch = 256
+
 func startParticipant(ctx context.Context, cfg participantConfig) (_ *participant, err error) {
 	key, err := namedKey(cfg.Keys.Keyring, network.OperatorKey)
 	if err != nil {
@@ -98,6 +102,9 @@ func startParticipant(ctx context.Context, cfg participantConfig) (_ *participan
 	}
 	if d, ok := cfg.Engine.native.(*devices.Device); ok {
 		mining.Instances = d.Parts() // each computes on one of the GPUs
+		if d.GPU() {
+			mining.BatchUnits = gpuBatch
+		}
 	}
 	if cfg.Mining != nil {
 		mining.Observer = miner.ObserverFunc(cfg.Mining)

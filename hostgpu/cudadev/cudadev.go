@@ -68,13 +68,12 @@ type Backend struct {
 	kernelsMu sync.Mutex // apart from mu: who holds that may wait for a launch
 	functions map[string]*fn
 
-	mu        sync.Mutex // guards what follows
-	pool      pool
-	reserved  int64   // by spaces
-	committed int64   // of the pool, for what is reserved
-	rings     []*ring // of queues that were closed
-	queues    int
-	closed    bool
+	mu       sync.Mutex // guards what follows
+	pool     pool
+	reserved int64   // by spaces
+	rings    []*ring // of queues that were closed
+	queues   int
+	closed   bool
 }
 
 var _ device.Backend = (*Backend)(nil)

@@ -83,8 +83,8 @@ func TestGPUMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	if d.Name() != "cpudev" {
-		t.Errorf("opened %s", d.Name())
+	if d.Name() != "cpudev" || d.GPU() {
+		t.Errorf("opened %s, a GPU: %v", d.Name(), d.GPU())
 	}
 }
 

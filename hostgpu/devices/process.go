@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/assaynet/assay/hostgpu/cudadev/driver"
@@ -25,6 +26,13 @@ type Device struct {
 
 // Parts is how many devices compute at once: a job uses one of them.
 func (d *Device) Parts() int { return max(1, len(d.parts)) }
+
+// GPU says whether a GPU computes, now.
+func (d *Device) GPU() bool {
+	name, _, _ := strings.Cut(d.Name(), "+")
+	_, ok := gpuMaker(name)
+	return ok
+}
 
 // NewSpaceNear implements device.Cluster.
 func (d *Device) NewSpaceNear(from device.Space, limit int64) (device.Space, error) {
