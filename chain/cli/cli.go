@@ -33,7 +33,8 @@ type Config struct {
 	// Deps makes the parts that execute modules for a node that is started; see
 	// network.Options.
 	Deps func(home string, code app.Code) (app.Deps, error)
-	// Presets are what a new chain can begin with, the first one if nothing is said.
+	// Presets are what a new chain can begin with, the first one if nothing is said; without any it
+	// begins with the defaults.
 	Presets []Preset
 }
 

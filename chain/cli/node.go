@@ -32,6 +32,9 @@ func homeFlag(cmd *cobra.Command, cfg Config) *string {
 }
 
 func initCommand(cfg Config) *cobra.Command {
+	if len(cfg.Presets) == 0 {
+		cfg.Presets = []Preset{{Name: "default", Doc: "the defaults of every module", Edit: func(*network.Genesis) error { return nil }}}
+	}
 	var (
 		chainID, genesis string
 		preset           string
