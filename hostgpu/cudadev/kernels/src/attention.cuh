@@ -39,10 +39,10 @@ DEVICE u32 prob(u32 d) {
 // mu_of is μ of the spec.
 DEVICE u32 mu_of(scale v) { return min_u32(65535, (v.m + (1u << 14)) >> 15); }
 
-// weight is w of the spec.
+// weight is w of the spec: p·μ >> 15 has 17 bits, so a shift by 17 leaves 0.
 DEVICE u32 weight(u32 p, u32 mu, i32 e, i32 least) {
 	u32 delta = (u32)(e - least);
-	return delta <= 15 ? ((p * mu >> (15 + delta)) + 1) >> 1 : 0;
+	return (((p * mu >> 15) >> (delta <= 15 ? delta : 17)) + 1) >> 1;
 }
 
 // divide is DIV(n·2^24, l) of the spec, for |n| < 2^39 and l > 0.
