@@ -10,8 +10,13 @@
 // Image picks the text, Plan turns a checked task into launches, Scratch says
 // how much memory those launches need beside the operands. All three are pure
 // functions of their arguments: the same task gives the same launches, so they
-// can be recorded into a CUDA graph. Every kernel takes one struct by value,
+// can be recorded into a CUDA graph. Batch and PlanBatch do the same for small
+// tasks that may share a launch. Every kernel takes one struct by value,
 // whose bytes are in Launch.Args.
+//
+// What is checked without a GPU: the tests run the shipped PTX on the emulator
+// of hostgpu/cudadev/ptx against devicetest's reference; check.sh (make
+// test-ptx) gives it to NVIDIA's assembler. docs/bench/cuda.md has the results.
 //
 // The package must not know how a launch reaches a GPU: the driver, streams
 // and memory are hostgpu/cudadev's.
