@@ -45,10 +45,12 @@ type Process struct {
 	Args   []string // the command that calls Serve; ServeFlags are added
 	Env    []string // added to this process's environment
 	Stderr io.Writer
-	// HangTimeout, MaxCrashes and CrashWindow are those of plugin.Config.
-	HangTimeout time.Duration
-	MaxCrashes  int
-	CrashWindow time.Duration
+	// StartTimeout, HangTimeout, MaxCrashes and CrashWindow are those of
+	// plugin.Config.
+	StartTimeout time.Duration
+	HangTimeout  time.Duration
+	MaxCrashes   int
+	CrashWindow  time.Duration
 }
 
 // maker builds one implementation.

@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 
 // inProcess is the configuration of a device in a process of its own.
 func inProcess(notify func(failover.Event)) Config {
-	return Config{Threads: 1, Notify: notify, Process: &Process{Args: []string{"serve"}, Stderr: os.Stderr, MaxCrashes: 1000}}
+	return Config{Threads: 1, Notify: notify, Process: &Process{Args: []string{"serve"}, Stderr: os.Stderr, MaxCrashes: 1000, StartTimeout: time.Hour}}
 }
 
 // begin starts a transformerpow instance on a device; its set-up is done.

@@ -114,7 +114,7 @@ func TestGroup(t *testing.T) {
 	}
 	defer d.Close()
 	if d.Name() != "cpudev+wasmdev" || d.Parts() != 2 {
-		t.Errorf("%s of %d parts", d.Name(), d.Parts())
+		t.Fatalf("%s of %d parts", d.Name(), d.Parts())
 	}
 	load := func(want ...int) {
 		t.Helper()

@@ -44,7 +44,7 @@ func newProcesses(t testing.TB) *processes {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &processes{t: t, cfg: plugin.Config{Path: exe, Env: []string{roleEnv + "=1"}, Stderr: os.Stderr, MaxCrashes: 1000}}
+	return &processes{t: t, cfg: plugin.Config{Path: exe, Env: []string{roleEnv + "=1"}, Stderr: os.Stderr, MaxCrashes: 1000, StartTimeout: time.Hour}}
 }
 
 func (p *processes) candidate() Candidate {

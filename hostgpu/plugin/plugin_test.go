@@ -54,7 +54,7 @@ func config(t testing.TB, role string) Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Config{Path: exe, Env: []string{roleEnv + "=" + role}, Stderr: os.Stderr, MaxCrashes: 100}
+	return Config{Path: exe, Env: []string{roleEnv + "=" + role}, Stderr: os.Stderr, MaxCrashes: 100, StartTimeout: time.Hour}
 }
 
 func startDevice(t testing.TB, cfg Config) *Device {
