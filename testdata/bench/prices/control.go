@@ -108,9 +108,9 @@ func pressure() (rows []row) {
 
 // switches are br_tables with random indexes.
 func switches() (rows []row) {
-	for _, k := range []int{2, 16, 256, 4096, 8000} {
+	for _, k := range []int{2, 16, 256, 4096, 5000} {
 		steps, size := 20_000, 6
-		if k == 8000 {
+		if k == 5000 {
 			size = 8 // a body of nearly 1 MiB
 		}
 		body := func(c *code) {
