@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/assaynet/assay/hostgpu/cudadev/driver"
 	"github.com/assaynet/assay/hostgpu/device"
@@ -23,6 +26,13 @@ type Device struct {
 
 // Parts is how many devices compute at once: a job uses one of them.
 func (d *Device) Parts() int { return max(1, len(d.parts)) }
+
+// GPU says whether a GPU computes, now.
+func (d *Device) GPU() bool {
+	name, _, _ := strings.Cut(d.Name(), "+")
+	_, ok := gpuMaker(name)
+	return ok
+}
 
 // NewSpaceNear implements device.Cluster.
 func (d *Device) NewSpaceNear(from device.Space, limit int64) (device.Space, error) {
@@ -108,6 +118,13 @@ func (d *Device) Pid() string {
 	return pid
 }
 
+// compileTimeout is how long a GPU's process may take to start: on its first
+// start the driver compiles the kernels; it then keeps the result.
+const compileTimeout = 5 * time.Minute
+
+// lazyEnv says when the driver loads kernels.
+const lazyEnv = "CUDA_MODULE_LOADING"
+
 func openProcess(name string, cfg Config) (device.Backend, error) {
 	p := *cfg.Process
 	if p.Path == "" {
@@ -117,9 +134,20 @@ func openProcess(name string, cfg Config) (device.Backend, error) {
 		}
 		p.Path = exe
 	}
+	start, env := time.Duration(0), p.Env
+	if _, gpu := gpuMaker(name); gpu {
+		start = compileTimeout
+		// Kernels take their memory now, not when a job has the rest.
+		if _, set := os.LookupEnv(lazyEnv); !set {
+			env = append(slices.Clone(env), lazyEnv+"=EAGER")
+		}
+	}
+	if p.StartTimeout != 0 {
+		start = p.StartTimeout
+	}
 	return plugin.NewBackend(plugin.Config{
-		Path: p.Path, Args: append(append([]string{}, p.Args...), cfg.ServeFlags(name)...), Env: p.Env, Stderr: p.Stderr,
-		StartTimeout: p.StartTimeout, HangTimeout: p.HangTimeout, MaxCrashes: p.MaxCrashes, CrashWindow: p.CrashWindow,
+		StartTimeout: start, Path: p.Path, Args: append(append([]string{}, p.Args...), cfg.ServeFlags(name)...), Env: env, Stderr: p.Stderr,
+		HangTimeout: p.HangTimeout, MaxCrashes: p.MaxCrashes, CrashWindow: p.CrashWindow,
 	})
 }
 

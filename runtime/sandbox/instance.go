@@ -165,7 +165,11 @@ func (m *Module) Start(ctx context.Context, job Job) (*Instance, error) {
 	}
 	if job.Device != nil {
 		limit := satAdd(job.TensorBytes, hostTensorBytes())
-		if in.space, err = job.Device.NewSpace(limit); err != nil {
+		var model device.Space
+		if job.Model != nil {
+			model = job.Model.Space
+		}
+		if in.space, err = device.NewSpaceNear(job.Device, model, limit); err != nil {
 			return nil, hostErr("start", err)
 		}
 	}
