@@ -12,6 +12,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/assaynet/assay/runtime/abi"
+	"github.com/assaynet/assay/runtime/internal/frames"
 	"github.com/assaynet/assay/runtime/meter"
 )
 
@@ -43,6 +44,7 @@ type engines struct {
 }
 
 func newEngines(t testing.TB) engines {
+	frames.Lift()
 	ctx := context.Background()
 	e := engines{
 		wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCoreFeatures(api.CoreFeaturesV2)),
