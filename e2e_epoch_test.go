@@ -13,6 +13,7 @@ import (
 
 	"cosmossdk.io/math"
 
+	"github.com/assaynet/assay/chain/network"
 	powertypes "github.com/assaynet/assay/chain/power/types"
 	sprinttypes "github.com/assaynet/assay/chain/sprint/types"
 	"github.com/assaynet/assay/runtime/miner"
@@ -170,12 +171,12 @@ func testKilledNode(ctx context.Context, t *testing.T, n *testNet) {
 	must(t, n.startNode(testerNode))
 	back := n.nodes[testerNode].node
 	must(t, back.WaitHeight(ctx, n.nodes[0].node.Height()+2))
-	n.sameState(ctx, t)
+	n.sameState(ctx, t, back)
 	// It goes on with the others, to the same state, and takes transactions once it has caught up.
 	for again := back.Height() + 5; back.Height() < again || back.Comet().ConsensusReactor().WaitSync(); {
 		must(t, back.WaitHeight(ctx, back.Height()+1))
 	}
-	n.sameState(ctx, t)
+	n.sameState(ctx, t, back)
 
 	for _, to := range []struct {
 		name string
@@ -195,10 +196,10 @@ func testKilledNode(ctx context.Context, t *testing.T, n *testNet) {
 	}
 }
 
-// sameState compares the state that the restarted node computed with what the others agreed on.
-func (n *testNet) sameState(ctx context.Context, t *testing.T) {
+// sameState compares the state that a node computed with what the others agreed on.
+func (n *testNet) sameState(ctx context.Context, t *testing.T, node *network.Node) {
 	t.Helper()
-	info, err := n.nodes[testerNode].node.App().Info(&abci.RequestInfo{})
+	info, err := node.App().Info(&abci.RequestInfo{})
 	must(t, err)
 	// The hash of a block's state is in the header of the next block.
 	must(t, n.nodes[0].node.WaitHeight(ctx, info.LastBlockHeight+1))
@@ -207,6 +208,6 @@ func (n *testNet) sameState(ctx context.Context, t *testing.T) {
 		t.Fatalf("node 0 has no block %d", info.LastBlockHeight+1)
 	}
 	if !bytes.Equal(info.LastBlockAppHash, header.Header.AppHash) {
-		t.Fatalf("after height %d the restarted node has app hash %X, the network %X", info.LastBlockHeight, info.LastBlockAppHash, header.Header.AppHash)
+		t.Fatalf("after height %d the node has app hash %X, the network %X", info.LastBlockHeight, info.LastBlockAppHash, header.Header.AppHash)
 	}
 }

@@ -32,6 +32,7 @@ func TestNetwork(t *testing.T) {
 		{"reports", testReports},
 		{"evidence", testEvidence},
 		{"killed node", testKilledNode},
+		{"late node", testLateNode},
 		{"newcomers", testNewcomers},
 		{"inference", testInference},
 	} {

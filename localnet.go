@@ -151,11 +151,14 @@ func serveShippedModel(e *engine, models *gateway.Sandbox) error {
 	return models.Serve(gateway.Served{Name: blob.Name, Module: mod, Info: &entry.Manifest, ModelHash: blob.Hash, Model: file})
 }
 
+// deps makes the executing parts of a node that shares this process's engine.
+func (n *localnet) deps(_ string, code app.Code) (app.Deps, error) {
+	return newDeps(n.engine, code), nil
+}
+
 // startNode starts the chain node i.
 func (n *localnet) startNode(i int) error {
-	node, err := network.Start(n.nodes[i].member.Home, network.Options{
-		Deps: func(_ string, code app.Code) (app.Deps, error) { return newDeps(n.engine, code), nil },
-	})
+	node, err := network.Start(n.nodes[i].member.Home, network.Options{Deps: n.deps})
 	if err != nil {
 		return fmt.Errorf("start %s: %w", n.nodes[i].member.Moniker, err)
 	}
