@@ -27,16 +27,16 @@ func lockStage(dir string) (*stage, error) {
 		f.Close()
 		return nil, &fs.PathError{Op: "lock", Path: dir, Err: err}
 	}
-	held, err1 := f.Stat()
-	there, err2 := os.Lstat(dir)
-	if err1 != nil || err2 != nil || !os.SameFile(held, there) {
+	if !stands(f, dir) {
 		f.Close()
 		return nil, nil
 	}
 	return &stage{dir, f}, nil
 }
 
-// abandoned returns the locked directory if nobody else holds it.
+// abandoned returns the locked directory if nobody else holds it. What was
+// locked may have been removed, and made again at its name, since it was
+// opened; while the lock of what stands there is held, that cannot happen.
 func abandoned(dir string) *os.File {
 	f, err := openDir(dir)
 	if err != nil {
@@ -46,7 +46,18 @@ func abandoned(dir string) *os.File {
 		f.Close()
 		return nil
 	}
+	if !stands(f, dir) {
+		f.Close()
+		return nil
+	}
 	return f
+}
+
+// stands says whether a directory is still the one of that name.
+func stands(f *os.File, dir string) bool {
+	held, err1 := f.Stat()
+	there, err2 := os.Lstat(dir)
+	return err1 == nil && err2 == nil && os.SameFile(held, there)
 }
 
 func openDir(dir string) (*os.File, error) {
