@@ -8,6 +8,8 @@ import "github.com/assaynet/assay/runtime/wasmbin"
 type region struct {
 	after int32 // step after which it begins; -1: function entry
 	check bool  // stop here when the counter is below zero
+	calls bool  // calls functions of the module
+	rare  bool  // charged by a helper: see small.go
 	cost  int64
 }
 
@@ -23,7 +25,7 @@ type step struct {
 	depth    int32
 	label    uint32   // of br and br_if
 	kept     [2]int32 // of a loop: what of plan.kept it assigns to
-	off, end int
+	off, end int32
 }
 
 // plan is what the analysis of one function says about its rewriting.
@@ -41,6 +43,8 @@ type plan struct {
 	leave   bool     // stop when the counter is below zero on the way out
 	kept    []uint32 // locals, loop by loop
 	crosses []bool   // by local: what is put in may be read in another basic block
+	jumps   []jump   // to loops
+	returns []returns
 }
 
 // open is a block, loop, if or the function itself while it is analysed.
@@ -51,8 +55,10 @@ type open struct {
 	lowest   int32 // outermost frame that a branch from inside goes to
 	targeted bool  // a branch goes to its end
 	elseArm  bool
+	arm      int32 // region of the then arm
 	armEnd   int32 // region at the end of the then arm; none if dead
 	step     int32 // step of a loop
+	returns  int32 // index in plan.returns of a loop
 	outside  int   // plan.outside when it was opened
 	sets     int   // analyzer.sets when it was opened
 }
@@ -75,6 +81,8 @@ type analyzer struct {
 	stamps []int32  // by local: the last loop that has it in kept, + 1
 	block  int32    // number of the basic block
 	wrote  []int32  // by local: the last block that assigned to it
+	lead   int64    // price of what is in the region so far, below zero if a trap or call may be: see returns.go
+	run    int64    // price of the instructions up to here that nothing can come between
 }
 
 func newAnalyzer(m *wasmbin.Module, max *Limits, costs *Schedule) *analyzer {
@@ -91,6 +99,8 @@ func (a *analyzer) function(i int) (*plan, error) {
 		steps:   a.p.steps[:0],
 		regions: a.p.regions[:0],
 		kept:    a.p.kept[:0],
+		jumps:   a.p.jumps[:0],
+		returns: a.p.returns[:0],
 	}
 	a.p.crosses = append(a.p.crosses[:0], make([]bool, len(locals))...)
 	a.sets, a.stamps = a.sets[:0], append(a.stamps[:0], make([]int32, len(locals))...)
@@ -101,7 +111,8 @@ func (a *analyzer) function(i int) (*plan, error) {
 	a.open = append(a.open[:0], open{op: wasmbin.OpBlock, live: true})
 	a.nan.begin(locals, len(a.m.FuncType(uint32(a.m.ImportedFuncs+i)).Params))
 	a.cur = a.begin(none, false)
-	a.charge(int64(a.costs.Function) + int64(a.p.slots)/int64(a.costs.PerSlots))
+	a.lead = int64(a.costs.Function) + int64(a.p.slots)/int64(a.costs.PerSlots)
+	a.charge(a.lead)
 	var in wasmbin.Instr
 	for !a.c.Done() {
 		live := a.c.Reachable() && a.open[len(a.open)-1].live
@@ -124,6 +135,7 @@ func (a *analyzer) function(i int) (*plan, error) {
 	a.p.counted = a.p.calls || a.p.frame > int64(a.costs.LeafSlots)
 	a.p.regions[0].check = a.p.entryChecked()
 	a.bound()
+	a.p.settle()
 	return &a.p, nil
 }
 
@@ -176,6 +188,7 @@ func (a *analyzer) measure(in *wasmbin.Instr) error {
 // begin starts a region after the given step.
 func (a *analyzer) begin(after int32, check bool) int32 {
 	a.p.regions = append(a.p.regions, region{after: after, check: check})
+	a.lead = 0
 	return int32(len(a.p.regions) - 1)
 }
 
@@ -183,7 +196,7 @@ func (a *analyzer) charge(n int64) { a.p.regions[a.cur].cost += n }
 
 // emit adds in to the steps and returns its number.
 func (a *analyzer) emit(in *wasmbin.Instr) int32 {
-	a.p.steps = append(a.p.steps, step{op: in.Op, depth: int32(len(a.open) - 1), off: in.Off, end: in.End})
+	a.p.steps = append(a.p.steps, step{op: in.Op, depth: int32(len(a.open) - 1), off: int32(in.Off), end: int32(in.End)})
 	return int32(len(a.p.steps) - 1)
 }
 
@@ -213,6 +226,7 @@ func (a *analyzer) step(in *wasmbin.Instr, live bool) {
 	}
 	n := a.emit(in)
 	a.charge(a.costs.Op(in.Op))
+	a.silent(in.Op)
 	a.nan.visit(a, in, n)
 	switch in.Op {
 	case wasmbin.OpBr, wasmbin.OpBrIf:
@@ -226,24 +240,28 @@ func (a *analyzer) step(in *wasmbin.Instr, live bool) {
 	}
 	switch in.Op {
 	case wasmbin.OpBr:
+		a.jump(in.A)
 		a.branch(in.A)
 		a.cur = none
 	case wasmbin.OpBrIf:
-		a.branch(in.A)
+		a.branchTwice(in.A)
 		a.cur = a.begin(n, false)
 	case wasmbin.OpBrTable:
 		for _, l := range in.Labels {
-			a.branch(l)
+			a.branchTwice(l)
 		}
 		a.cur = none
 	case wasmbin.OpReturn:
 		a.branch(uint32(len(a.open) - 1))
 		a.cur = none
 	case wasmbin.OpUnreachable:
+		r := &a.p.regions[a.cur]
+		r.rare = r.calls
 		a.cur = none
 	case wasmbin.OpCall, wasmbin.OpCallIndirect:
 		a.p.calls = true
 		a.p.outside++
+		a.p.regions[a.cur].calls = !a.p.steps[n].host
 	default:
 		if a.costs.Operand(in.Op) > 0 {
 			a.p.bulk = true
@@ -261,6 +279,7 @@ func (a *analyzer) branch(l uint32) {
 }
 
 func (a *analyzer) enter(in *wasmbin.Instr, live bool) {
+	a.run = 0
 	if in.Op == wasmbin.OpLoop {
 		a.p.openLoops++
 	}
@@ -272,15 +291,21 @@ func (a *analyzer) enter(in *wasmbin.Instr, live bool) {
 		switch in.Op {
 		case wasmbin.OpBlock:
 			a.charge(a.costs.Op(in.Op))
+			if a.lead >= 0 {
+				a.lead += a.costs.Op(in.Op)
+			}
 		case wasmbin.OpIf:
 			a.charge(a.costs.Op(in.Op))
 			a.cur = a.begin(n, false)
+			f.arm = a.cur
 		case wasmbin.OpLoop:
 			// A loop's own price is paid at each turn.
 			a.p.steps[n].plain = in.Block() < 0 || len(a.m.Types[in.Block()].Params) == 0
 			a.p.turns = true
+			f.returns = a.turn()
 			a.cur = a.begin(n, true)
-			a.charge(a.costs.Op(in.Op))
+			a.lead = a.costs.Op(in.Op)
+			a.charge(a.lead)
 		}
 	}
 	a.open = append(a.open, f)
@@ -295,6 +320,7 @@ func (a *analyzer) otherwise(in *wasmbin.Instr, live bool) {
 		a.nan.visit(a, in, none)
 	}
 	n := a.emit(in)
+	a.run = 0
 	f.elseArm, f.armEnd = true, a.cur
 	a.cur = a.begin(n, false)
 }
@@ -313,6 +339,11 @@ func (a *analyzer) leave(in *wasmbin.Instr, live bool) {
 			a.keep(&f)
 		}
 	}
+	if f.op == wasmbin.OpIf && f.live && !f.elseArm {
+		r := &a.p.regions[f.arm]
+		r.rare = r.rare || r.calls
+	}
+	a.lead, a.run = -1, 0
 	var n int32
 	if f.live {
 		n = a.emit(in)

@@ -46,6 +46,7 @@ type emitter struct {
 	arms  []bool // fresh at the ifs that are open
 	turns []turn // loops that are open
 
+	rare  map[int64]int     // regions of small.go by price
 	made  map[string]uint32 // helper functions by what they do
 	order []string          // the same, by index
 }
@@ -156,8 +157,7 @@ func (e *emitter) body(i int, p *plan) []byte {
 		e.mirror = false // the entry reads the counter
 		e.again(p.regions[0].cost, nil)
 	} else {
-		e.constant(wasmbin.OpI64Const, 0)
-		e.index(wasmbin.OpCall, e.helper(refill))
+		e.index(wasmbin.OpCall, e.helper(more))
 		e.op(wasmbin.OpUnreachable)
 	}
 	e.op(wasmbin.OpEnd)
@@ -196,8 +196,7 @@ func (e *emitter) check() {
 	e.constant(wasmbin.OpI64Const, 0)
 	e.op(wasmbin.OpI64LtS)
 	e.index(wasmbin.OpIf, 0x40)
-	e.constant(wasmbin.OpI64Const, 0)
-	e.index(wasmbin.OpCall, e.helper(refill))
+	e.index(wasmbin.OpCall, e.helper(more))
 	e.op(wasmbin.OpEnd)
 }
 
@@ -235,7 +234,11 @@ func (e *emitter) instructions(p *plan, wrapped bool) {
 	leaf := p.outside == 0
 	regions := p.regions[1:]
 	var mirrored int32 // depth of the loop that turned mirror on
-	for n := range p.steps {
+	for n := 0; n < len(p.steps); n++ {
+		if skip := e.shorter(p.steps[n:]); skip > 0 {
+			n += skip - 1
+			continue
+		}
 		s := &p.steps[n]
 		e.step(s, wrapped)
 		if s.op == wasmbin.OpLoop && s.free && !e.mirror {
@@ -296,8 +299,7 @@ func (e *emitter) turn(s *step, r *region, kept []uint32) {
 // more gets more gas if the condition on the stack holds.
 func (e *emitter) more() {
 	e.index(wasmbin.OpIf, 0x40)
-	e.constant(wasmbin.OpI64Const, 0)
-	e.index(wasmbin.OpCall, e.helper(refill))
+	e.index(wasmbin.OpCall, e.helper(more))
 	e.reload()
 	e.op(wasmbin.OpEnd)
 }
@@ -428,7 +430,7 @@ func (e *emitter) copy(s *step) { e.out = append(e.out, e.m.Bytes[s.off:s.end]..
 // counter went below zero is left on the stack. mirror makes the scratch local
 // follow the counter from here.
 func (e *emitter) charge(r *region, mirror bool) {
-	if r.cost == 0 && !r.check && !mirror {
+	if r.cost == 0 && !r.check && !mirror || e.rarely(r) {
 		return
 	}
 	if e.mirror || e.fresh {
@@ -449,42 +451,4 @@ func (e *emitter) charge(r *region, mirror bool) {
 	e.index(wasmbin.OpLocalGet, e.temp(wasmbin.I64))
 	e.constant(wasmbin.OpI64Const, 0)
 	e.op(wasmbin.OpI64LtS)
-}
-
-// Canonical NaNs: positive, quiet, empty payload.
-var (
-	nan32 = []byte{0, 0, 0xC0, 0x7F}
-	nan64 = []byte{0, 0, 0, 0, 0, 0, 0xF8, 0x7F}
-)
-
-// canonical replaces every NaN on top of the stack by the canonical one.
-func (e *emitter) canonical(shape floatShape) {
-	var (
-		t                   wasmbin.ValType
-		constOp, eq, choose wasmbin.Op
-		nan                 []byte
-		lanes               = 1
-	)
-	switch shape {
-	case shapeF32:
-		t, constOp, eq, choose, nan = wasmbin.F32, wasmbin.OpF32Const, wasmbin.OpF32Eq, wasmbin.OpSelect, nan32
-	case shapeF64:
-		t, constOp, eq, choose, nan = wasmbin.F64, wasmbin.OpF64Const, wasmbin.OpF64Eq, wasmbin.OpSelect, nan64
-	case shapeF32x4:
-		t, constOp, eq, choose, nan = wasmbin.V128, wasmbin.OpV128Const, wasmbin.OpF32x4Eq, wasmbin.OpV128Select, nan32
-		lanes = 4
-	default:
-		t, constOp, eq, choose, nan = wasmbin.V128, wasmbin.OpV128Const, wasmbin.OpF64x2Eq, wasmbin.OpV128Select, nan64
-		lanes = 2
-	}
-	tmp := e.temp(t)
-	e.index(wasmbin.OpLocalTee, tmp)
-	e.op(constOp)
-	for range lanes {
-		e.out = append(e.out, nan...)
-	}
-	e.index(wasmbin.OpLocalGet, tmp)
-	e.index(wasmbin.OpLocalGet, tmp)
-	e.op(eq)
-	e.op(choose)
 }

@@ -20,6 +20,8 @@ func (e *emitter) helper(what string) uint32 {
 
 const (
 	refill = "refill"
+	more   = "more" // refill(0)
+	priced = "-"    // and a decimal: takes so much off the counter
 	charge = "charge"
 	fill   = "fill"
 	copies = "copy"
@@ -78,6 +80,25 @@ func (e *emitter) refiller() []byte {
 	return e.finish(wasmbin.Body{})
 }
 
+// refillNone returns the body of more().
+func (e *emitter) refillNone() []byte {
+	e.out, e.locals = e.out[:0], e.locals[:0]
+	e.constant(wasmbin.OpI64Const, 0)
+	e.index(wasmbin.OpCall, e.helper(refill))
+	e.op(wasmbin.OpEnd)
+	return e.finish(wasmbin.Body{})
+}
+
+// taker returns the body of a helper that takes n off the counter and does not
+// look at it.
+func (e *emitter) taker(n int64) []byte {
+	e.out, e.locals = e.out[:0], e.locals[:0]
+	e.mirror, e.fresh = false, false
+	e.charge(&region{cost: n}, false)
+	e.op(wasmbin.OpEnd)
+	return e.finish(wasmbin.Body{})
+}
+
 // charger returns the body of charge(n i32, rate i64) -> n: it takes
 // ⌈n × rate / 16⌉ off the counter and stops below zero.
 func (e *emitter) charger() []byte {
@@ -110,8 +131,7 @@ func (e *emitter) items(n, rate func()) {
 	e.constant(wasmbin.OpI64Const, 0)
 	e.op(wasmbin.OpI64LtS)
 	e.index(wasmbin.OpIf, 0x40)
-	e.constant(wasmbin.OpI64Const, 0)
-	e.index(wasmbin.OpCall, e.helper(refill))
+	e.index(wasmbin.OpCall, e.helper(more))
 	e.op(wasmbin.OpEnd)
 }
 

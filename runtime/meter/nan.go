@@ -310,3 +310,41 @@ func (f *nanFlow) spread(has, mark func(*nanLocal) bool) {
 		}
 	}
 }
+
+// Canonical NaNs: positive, quiet, empty payload.
+var (
+	nan32 = []byte{0, 0, 0xC0, 0x7F}
+	nan64 = []byte{0, 0, 0, 0, 0, 0, 0xF8, 0x7F}
+)
+
+// canonical replaces every NaN on top of the stack by the canonical one.
+func (e *emitter) canonical(shape floatShape) {
+	var (
+		t                   wasmbin.ValType
+		constOp, eq, choose wasmbin.Op
+		nan                 []byte
+		lanes               = 1
+	)
+	switch shape {
+	case shapeF32:
+		t, constOp, eq, choose, nan = wasmbin.F32, wasmbin.OpF32Const, wasmbin.OpF32Eq, wasmbin.OpSelect, nan32
+	case shapeF64:
+		t, constOp, eq, choose, nan = wasmbin.F64, wasmbin.OpF64Const, wasmbin.OpF64Eq, wasmbin.OpSelect, nan64
+	case shapeF32x4:
+		t, constOp, eq, choose, nan = wasmbin.V128, wasmbin.OpV128Const, wasmbin.OpF32x4Eq, wasmbin.OpV128Select, nan32
+		lanes = 4
+	default:
+		t, constOp, eq, choose, nan = wasmbin.V128, wasmbin.OpV128Const, wasmbin.OpF64x2Eq, wasmbin.OpV128Select, nan64
+		lanes = 2
+	}
+	tmp := e.temp(t)
+	e.index(wasmbin.OpLocalTee, tmp)
+	e.op(constOp)
+	for range lanes {
+		e.out = append(e.out, nan...)
+	}
+	e.index(wasmbin.OpLocalGet, tmp)
+	e.index(wasmbin.OpLocalGet, tmp)
+	e.op(eq)
+	e.op(choose)
+}

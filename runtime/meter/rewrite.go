@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/assaynet/assay/runtime/abi"
 	"github.com/assaynet/assay/runtime/wasmbin"
@@ -79,8 +80,9 @@ func (r *rewriter) run() (*Result, error) {
 	functions := uint32(len(r.m.FuncTypes))
 	r.ids = ids{gas: globals, stack: globals + 1, status: globals + 2, reserve: globals + 3,
 		helpers: functions, pause: uint32(len(r.m.AllTables))}
-	e := &emitter{ids: r.ids, m: r.m, costs: r.costs, slice: r.cfg.slice(), results: r.resultType, temps: map[wasmbin.ValType]uint32{}, made: map[string]uint32{}}
+	e := &emitter{ids: r.ids, m: r.m, costs: r.costs, slice: r.cfg.slice(), results: r.resultType, temps: map[wasmbin.ValType]uint32{}, made: map[string]uint32{}, rare: map[int64]int{}}
 	e.helper(refill)
+	e.helper(more)
 	a := newAnalyzer(r.m, &r.cfg.Limits, r.costs)
 	var sum totals
 	for i := range r.m.Bodies {
@@ -99,16 +101,22 @@ func (r *rewriter) run() (*Result, error) {
 		what := e.order[i]
 		var body []byte
 		t := wasmbin.FuncType{Params: []wasmbin.ValType{wasmbin.I64}}
-		switch what {
-		case refill:
+		price, isPrice := strings.CutPrefix(what, priced)
+		switch {
+		case isPrice:
+			n, _ := strconv.ParseInt(price, 10, 64)
+			body, t.Params = e.taker(n), nil
+		case what == refill:
 			body = e.refiller()
-		case charge:
+		case what == more:
+			body, t.Params = e.refillNone(), nil
+		case what == charge:
 			body = e.charger()
 			t = wasmbin.FuncType{Params: []wasmbin.ValType{wasmbin.I32, wasmbin.I64}, Results: []wasmbin.ValType{wasmbin.I32}}
-		case fill:
+		case what == fill:
 			body = e.mover(wasmbin.OpMemoryFill)
 			t = wasmbin.FuncType{Params: []wasmbin.ValType{wasmbin.I32, wasmbin.I32, wasmbin.I32}}
-		case copies:
+		case what == copies:
 			body = e.mover(wasmbin.OpMemoryCopy)
 			t = wasmbin.FuncType{Params: []wasmbin.ValType{wasmbin.I32, wasmbin.I32, wasmbin.I32}}
 		default:

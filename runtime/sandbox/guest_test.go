@@ -13,6 +13,7 @@ import (
 	"github.com/assaynet/assay/hostgpu/device"
 	"github.com/assaynet/assay/hostgpu/devicetest"
 	"github.com/assaynet/assay/runtime/abi"
+	"github.com/assaynet/assay/runtime/meter"
 )
 
 var guests struct {
@@ -83,6 +84,21 @@ func cachedEngines(t testing.TB) []engine {
 		out = append(out, engine{map[bool]string{false: "compiler", true: "interpreter"}[interp], rt})
 	}
 	return out
+}
+
+// TestGuestSize: rewritten, Go guests are at most a fifth larger.
+func TestGuestSize(t *testing.T) {
+	for _, name := range []string{"pow", "wasi"} {
+		b := guest(t, name)
+		res, err := meter.Rewrite(b, meterConfig(nil, nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if 5*len(res.Wasm) > 6*len(b) {
+			t.Errorf("%s: %d bytes became %d", name, len(b), len(res.Wasm))
+		}
+		t.Logf("%s: %d bytes, rewritten %d (%+.1f %%)", name, len(b), len(res.Wasm), 100*float64(len(res.Wasm))/float64(len(b))-100)
+	}
 }
 
 func TestWASI(t *testing.T) {

@@ -142,6 +142,22 @@ func U32(b []byte) (v uint32, n int) {
 	}
 }
 
+// S64 decodes a signed LEB128 that a decoder accepted and returns how many
+// bytes it takes.
+func S64(b []byte) (v int64, n int) {
+	for shift := 0; ; shift += 7 {
+		c := b[n]
+		v |= int64(c&0x7F) << shift
+		n++
+		if c < 0x80 {
+			if shift += 7; c&0x40 != 0 && shift < 64 {
+				v |= -1 << shift
+			}
+			return v, n
+		}
+	}
+}
+
 // AppendU32 appends v as unsigned LEB128.
 func AppendU32(b []byte, v uint32) []byte {
 	for v >= 0x80 {

@@ -50,6 +50,7 @@ const (
 	OpI64Sub       Op = 0x7D
 	OpI64Mul       Op = 0x7E
 	OpI64ShrU      Op = 0x88
+	OpI32Wrap      Op = 0xA7
 	OpI64ExtendU   Op = 0xAD
 	OpRefNull      Op = 0xD0
 	OpRefIsNull    Op = 0xD1

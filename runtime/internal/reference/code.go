@@ -52,6 +52,10 @@ const (
 	opDrop         = 0x1A
 	opSelect       = 0x1B
 	opSelectT      = 0x1C
+	opLocalGet     = 0x20
+	opLocalSet     = 0x21
+	opLocalTee     = 0x22
+	opGlobalGet    = 0x23
 )
 
 func slotsOf(t byte) int {

@@ -15,7 +15,7 @@ type Costs struct {
 // "Gas" of docs/spec/sandbox.md: each instruction is a member of a region, and
 // the whole of a region is charged at the point where it begins.
 func (f *function) regions(costs *Costs) {
-	g := &grouping{f: f, targeted: []bool{false}}
+	g := &grouping{f: f, targeted: []bool{false}, at: []*loop{nil}}
 	for i := range f.code {
 		in := &f.code[i]
 		if in.op != opElse && in.op != opEnd {
@@ -24,6 +24,7 @@ func (f *function) regions(costs *Costs) {
 	}
 	entry := g.begin(nil, true)
 	entry.sum = f.local
+	g.before = f.local
 	g.sequence(0, entry, 0)
 	total, calls, loops := int64(0), false, false
 	for _, r := range g.all {
@@ -43,7 +44,6 @@ func (f *function) regions(costs *Costs) {
 		f.checked = entry.sum > costs.UncheckedLeaf || !f.loopFirst()
 	}
 	f.frame += costs.FrameBase
-	f.entry = entry.sum
 	for _, r := range g.all {
 		if r.at != nil {
 			r.at.charge, r.at.check = r.sum, r.check
@@ -52,6 +52,15 @@ func (f *function) regions(costs *Costs) {
 	t := &tally{f: f, costs: costs, ends: []int64{-1}}
 	_, rest := t.sequence(0, 0, 0)
 	f.leave = max(rest, t.ends[0]) > costs.Overdraft/2
+
+	// What may run unchecked is known, so prices can go where they are paid.
+	g.wayBack()
+	f.entry = entry.sum
+	for _, r := range g.all {
+		if r.at != nil {
+			r.at.charge = r.sum
+		}
+	}
 }
 
 // loopFirst says that a loop begins before anything else can branch or call.
@@ -79,11 +88,17 @@ type grouping struct {
 	f        *function
 	all      []*region
 	targeted []bool // by depth: a branch goes to the end of the construct there
+
+	loops  []*loop // all of them
+	at     []*loop // by depth: the loop there, nil if it is another construct
+	before int64   // price of the region up to here; below zero behind what can stop
+	silent int64   // price of the instructions that end here and cannot stop
 }
 
 func (g *grouping) begin(at *instr, check bool) *region {
 	r := &region{at: at, check: check}
 	g.all = append(g.all, r)
+	g.before, g.silent = 0, 0
 	return r
 }
 
@@ -124,16 +139,20 @@ func (g *grouping) sequence(i int, cur *region, depth int) ending {
 			continue
 		}
 		cur.sum += in.price
+		g.count(in)
 		switch in.op {
 		case opBr:
 			e.farthest = min(e.farthest, g.branch(depth, in.a))
+			g.back(depth, in.a, cur)
 			cur = nil
 		case opBrIf:
+			g.back(depth, in.a, nil)
 			e.farthest = min(e.farthest, g.branch(depth, in.a))
 			cur = g.begin(in, false)
 		case opBrTable:
 			for _, l := range in.labels {
 				e.farthest = min(e.farthest, g.branch(depth, l))
+				g.back(depth, l, nil)
 			}
 			cur = nil
 		case opReturn:
@@ -150,14 +169,21 @@ func (g *grouping) sequence(i int, cur *region, depth int) ending {
 func (g *grouping) construct(i int, cur *region, depth int) (behind *region, farthest int) {
 	in := &g.f.code[i]
 	g.targeted = append(g.targeted[:depth], false)
+	g.at = append(g.at[:depth], nil)
 	var ways []*region // by which the end is reached; nil for a way that is nobody's end
 	inside := cur
 	switch in.op {
 	case opBlock:
 		cur.sum += in.price
+		g.before, g.silent = plus(g.before, in.price), 0
 	case opLoop:
+		l := &loop{around: cur, least: g.before}
 		inside = g.begin(in, true)
 		inside.sum += in.price
+		g.before = in.price
+		l.own = inside
+		g.at[depth] = l
+		g.loops = append(g.loops, l)
 	case opIf:
 		cur.sum += in.price
 		inside = g.begin(in, false)
@@ -181,6 +207,7 @@ func (g *grouping) construct(i int, cur *region, depth int) (behind *region, far
 	if in.op != opLoop && g.targeted[depth] {
 		ways = append(ways, nil)
 	}
+	g.before, g.silent = -1, 0
 	switch {
 	case len(ways) > 0 && farthest >= depth:
 		return cur, farthest // rule 1

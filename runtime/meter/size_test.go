@@ -1,0 +1,29 @@
+package meter_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// TestSize: a rewritten Go guest is at most a fifth larger. The shipped
+// modules, and one with much of the standard library.
+func TestSize(t *testing.T) {
+	paths, err := filepath.Glob("../../modules/catalog/*.wasm")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("shipped modules: %v, %v", paths, err)
+	}
+	guests := map[string][]byte{"testdata/guest": guest(t)}
+	for _, p := range paths {
+		if guests[p], err = os.ReadFile(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, b := range guests {
+		n := len(rewrite(t, b).Wasm)
+		t.Logf("%s: %d bytes, rewritten %d (%+.1f %%)", name, len(b), n, 100*float64(n)/float64(len(b))-100)
+		if 5*n > 6*len(b) {
+			t.Errorf("%s: more than a fifth larger", name)
+		}
+	}
+}
