@@ -286,8 +286,8 @@ func (p *progress) settlement(ctx context.Context, l *link, told uint64) uint64 
 	}
 	s := r.Settlement
 	e := event{Event: evSettled, Epoch: s.Epoch, Height: s.Height, Claims: len(r.Lines), Units: s.ValidUnits, Amount: gnk(s.Paid)}
-	e.Detail = fmt.Sprintf("%s GNK to miners for %d units of %d claims, %s to auditors, %s to the reserve",
-		gnk(s.Paid), s.ValidUnits, s.ValidClaims, gnk(s.AuditPaid), gnk(s.Reserved))
+	e.Detail = fmt.Sprintf("%s GNK to miners for %d units of %d claims, %s to auditors, %s to proposers, %s to the reserve",
+		gnk(s.Paid), s.ValidUnits, s.ValidClaims, gnk(s.AuditPaid), gnk(s.InclusionPaid), gnk(s.Reserved))
 	if p.own != "" {
 		e.Units, e.Amount, e.Detail = 0, gnk(math.ZeroInt()), "no claim of this miner"
 		for _, line := range r.Lines {

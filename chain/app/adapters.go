@@ -76,6 +76,11 @@ func (s powerSource) Miner(ctx context.Context, miner sdk.AccAddress) (registere
 	return false, false, err
 }
 
+// Operator names who runs a validator.
+func (s powerSource) Operator(ctx context.Context, consensus []byte) (sdk.AccAddress, error) {
+	return s.power.Operator(ctx, consensus)
+}
+
 // SettleEpoch records the units that survived.
 func (s powerSource) SettleEpoch(ctx context.Context, epoch uint64, shares []sprinttypes.Share) error {
 	out := make([]powertypes.Share, len(shares))

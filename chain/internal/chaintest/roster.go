@@ -18,6 +18,8 @@ type Roster struct {
 	Settled  map[uint64][]sprinttypes.Share
 	Failures []uint64
 	Jailings []string
+	// Operators of validators by consensus address.
+	Operators map[string]sdk.AccAddress
 }
 
 // NewRoster returns a roster with a module and no miners.
@@ -27,7 +29,7 @@ func NewRoster() *Roster {
 	return &Roster{
 		Work:    sprinttypes.Work{ModuleHash: hash, Params: []byte{1, 2}, TensorBytes: 1 << 20, GasSetup: 1000, GasUnit: 100},
 		Miners:  make(map[string]bool),
-		Settled: make(map[uint64][]sprinttypes.Share),
+		Settled: make(map[uint64][]sprinttypes.Share), Operators: make(map[string]sdk.AccAddress),
 	}
 }
 
@@ -42,6 +44,11 @@ func (r *Roster) Register(miners ...sdk.AccAddress) {
 func (r *Roster) Miner(_ context.Context, m sdk.AccAddress) (registered, jailed bool, err error) {
 	jailed, registered = r.Miners[string(m)]
 	return registered, jailed, nil
+}
+
+// Operator implements the sprint's interface.
+func (r *Roster) Operator(_ context.Context, consensus []byte) (sdk.AccAddress, error) {
+	return r.Operators[string(consensus)], nil
 }
 
 // Jail implements the audit's interface.

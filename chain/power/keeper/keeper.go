@@ -122,6 +122,19 @@ func (k Keeper) Miner(ctx context.Context, operator sdk.AccAddress) (types.Miner
 	return m, err
 }
 
+// Operator returns who runs the validator with a consensus address, also for a while after it took
+// another key; nil if nobody is known.
+func (k Keeper) Operator(ctx context.Context, consensus []byte) (sdk.AccAddress, error) {
+	key, err := k.conskey.Get(ctx, consensus)
+	if errors.Is(err, collections.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return sdk.AccAddressFromBech32(key.Operator)
+}
+
 // Active returns the record of a miner that may earn and judge now: ErrUnknownMiner,
 // ErrJailed or ErrTombstoned otherwise.
 func (k Keeper) Active(ctx context.Context, operator sdk.AccAddress) (types.Miner, error) {

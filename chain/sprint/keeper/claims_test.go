@@ -155,3 +155,45 @@ func TestExtensionsAreAppendOnly(t *testing.T) {
 		t.Error("claims root differs")
 	}
 }
+
+// tree is a claim that grows.
+type tree struct {
+	tb testing.TB
+	b  *commit.Builder
+}
+
+func newTree(tb testing.TB) *tree {
+	tb.Helper()
+	b, err := commit.NewBuilder(fold)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return &tree{tb, b}
+}
+
+// extend commits to that many folds more in the name of participant i.
+func (x *tree) extend(w *world, i, folds int) {
+	x.tb.Helper()
+	before := x.b.Count()
+	for range folds {
+		digests := make([]commit.Digest, fold)
+		for j := range digests {
+			binary.LittleEndian.PutUint64(digests[j][:], x.b.Count()+uint64(j)+1)
+		}
+		if _, err := x.b.AddFold(digests); err != nil {
+			x.tb.Fatal(err)
+		}
+	}
+	w.roster.Register(chaintest.Address(i))
+	root := x.b.Root()
+	m := &types.MsgCommitWork{Miner: w.Bech32(chaintest.Address(i)), Epoch: w.epoch().Number, Root: root[:], Count: x.b.Count()}
+	if before > 0 {
+		var err error
+		if m.Proof, err = x.b.ConsistencyProof(before, x.b.Count()); err != nil {
+			x.tb.Fatal(err)
+		}
+	}
+	if err := w.commit(m); err != nil {
+		x.tb.Fatal(err)
+	}
+}

@@ -125,7 +125,7 @@ func (k Keeper) CheckInvariants(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		owed = owed.Add(s.Emission).Add(s.Released).Sub(s.Paid)
+		owed = owed.Add(s.Emission).Add(s.Released).Sub(s.Paid).Sub(s.InclusionPaid)
 	}
 	if has := k.bank.GetBalance(ctx, k.account, types.BaseDenom).Amount; has.LT(owed) {
 		return errors.Wrapf(types.ErrInvalidGenesis, "the module account holds %s%s and owes %s",

@@ -85,11 +85,18 @@ func (s msgServer) CommitWork(ctx context.Context, m *types.MsgCommitWork) (*typ
 		claim.Extensions++
 		e.Units -= claim.Count
 	}
+	proposer, err := s.power.Operator(ctx, sdkCtx.BlockHeader().ProposerAddress)
+	if err != nil {
+		return nil, err
+	}
 	if late {
 		if claim.Late == 0 {
 			e.Late++
 		}
 		claim.Late += m.Count - claim.Count
+		claim.LateProposer = proposer
+	} else {
+		claim.Proposer = proposer
 	}
 
 	claim.Root, claim.Count = m.Root, m.Count

@@ -65,7 +65,17 @@ func (q queryServer) Claim(ctx context.Context, r *types.QueryClaimRequest) (*ty
 	if err != nil {
 		return nil, notFound(err, types.ErrNoClaim)
 	}
-	return &types.QueryClaimResponse{Claim: shown(e, c)}, nil
+	includer, err := q.includer(c)
+	return &types.QueryClaimResponse{Claim: shown(e, c), Includer: includer}, err
+}
+
+// includer is the text of who is paid for taking the claim, empty for nobody.
+func (q queryServer) includer(c types.Claim) (string, error) {
+	miner, err := q.k.addressOf(c.Miner)
+	if err != nil || c.Void() || c.Includer(miner) == nil {
+		return "", err
+	}
+	return q.k.addresses.BytesToString(c.Includer(miner))
 }
 
 func (q queryServer) Settlement(ctx context.Context, r *types.QuerySettlementRequest) (*types.QuerySettlementResponse, error) {
@@ -89,10 +99,11 @@ func (q queryServer) Settlement(ctx context.Context, r *types.QuerySettlementReq
 	}
 	lines, page, err := query.CollectionPaginate(ctx, q.k.claims, limited(r.Pagination),
 		func(_ collections.Pair[uint64, []byte], c types.Claim) (types.Line, error) {
+			includer, err := q.includer(c)
 			return types.Line{
 				Miner: c.Miner, Units: c.Counted(), Share: types.ShareOf(c.Counted(), s.Units),
-				Status: c.Status, Amount: c.Amount, Withheld: c.Withheld,
-			}, nil
+				Status: c.Status, Amount: c.Amount, Withheld: c.Withheld, Includer: includer,
+			}, err
 		}, query.WithCollectionPaginationPairPrefix[uint64, []byte](number))
 	return &types.QuerySettlementResponse{Settlement: s, Lines: lines, Pagination: page}, err
 }

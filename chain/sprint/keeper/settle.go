@@ -28,7 +28,7 @@ func (k Keeper) beginSettlement(ctx context.Context, e types.Epoch, r types.Audi
 	zero := math.ZeroInt()
 	s := types.Settlement{
 		Epoch: e.Number, Emission: emission, Released: released,
-		Paid: zero, AuditPaid: zero, Reserved: zero, Fees: zero,
+		Paid: zero, AuditPaid: zero, InclusionPaid: zero, Reserved: zero, Fees: zero,
 		Claims: e.Claims, Entropy: r.Entropy[:],
 	}
 	if s.Units, err = k.divisor(ctx, e); err != nil {
@@ -128,15 +128,16 @@ func (k Keeper) settlePage(ctx context.Context, e types.Epoch) error {
 	}
 
 	pot := s.Emission.Add(s.Released)
+	var includers inclusions
 	for _, p := range page {
 		s.Cursor = p.miner
 		if p.claim.Void() {
 			continue // its part stays in the pot and goes to the reserve in the end
 		}
-		pay := types.PayFor(types.Part(pot, p.claim.Counted(), s.Units), e.Params.ClaimFee, absent[p.claim.Miner], e.Params.AbsenceBps)
+		pay := types.PayFor(types.Part(pot, p.claim.Counted(), s.Units), e.Params, absent[p.claim.Miner])
 		p.claim.Status = types.CLAIM_PAID
 		p.claim.Amount = pay.Net
-		p.claim.Withheld = pay.Fee.Add(pay.Deduction)
+		p.claim.Withheld = pay.Fee.Add(pay.Inclusion).Add(pay.Deduction)
 		if err := k.setClaim(ctx, p.miner, p.claim); err != nil {
 			return err
 		}
@@ -145,9 +146,15 @@ func (k Keeper) settlePage(ctx context.Context, e types.Epoch) error {
 		}
 		s.Paid = s.Paid.Add(pay.Net)
 		s.Fees = s.Fees.Add(pay.Fee)
+		includers.add(p.claim.Includer(p.miner), pay.Inclusion)
 		s.ValidUnits += p.claim.Counted()
 		s.ValidClaims++
 	}
+	included, err := k.payInclusions(ctx, e, includers)
+	if err != nil {
+		return err
+	}
+	s.InclusionPaid = s.InclusionPaid.Add(included)
 	if len(page) < int(e.Params.SettlePage) {
 		return k.closeSettlement(ctx, e, s)
 	}
@@ -175,7 +182,7 @@ func (k Keeper) closeSettlement(ctx context.Context, e types.Epoch, s types.Sett
 			return err
 		}
 	}
-	s.Reserved = s.Emission.Add(s.Released).Sub(s.Paid).Sub(s.AuditPaid)
+	s.Reserved = s.Emission.Add(s.Released).Sub(s.Paid).Sub(s.AuditPaid).Sub(s.InclusionPaid)
 	s.Cursor = nil
 	chain, err := k.chain.Get(ctx)
 	if err != nil {
@@ -215,7 +222,7 @@ func (k Keeper) finish(ctx context.Context, e types.Epoch, s types.Settlement) e
 	k.emit(ctx, "epoch_settled", e.Number,
 		sdk.NewAttribute("emission", s.Emission.String()), sdk.NewAttribute("released", s.Released.String()),
 		sdk.NewAttribute("paid", s.Paid.String()), sdk.NewAttribute("audit_paid", s.AuditPaid.String()),
-		sdk.NewAttribute("reserved", s.Reserved.String()),
+		sdk.NewAttribute("inclusion_paid", s.InclusionPaid.String()), sdk.NewAttribute("reserved", s.Reserved.String()),
 		sdk.NewAttribute("valid_claims", strconv.FormatUint(s.ValidClaims, 10)))
 	return k.enter(ctx, e, types.PHASE_DONE)
 }

@@ -29,7 +29,7 @@ func testParams() types.Params {
 	p.EpochBlocks, p.ComputeBlocks, p.CommitBlocks, p.AuditBlocks = 12, 3, 5, 4
 	p.Fold, p.MinClaimUnits, p.MaxClaimUnits = fold, fold, 1<<20
 	p.ClaimFee, p.VestingEpochs, p.RetainEpochs = 0, 0, 2
-	p.ReserveReleaseEpochs, p.GraceBlocks = 10, 0
+	p.ReserveReleaseEpochs, p.GraceBlocks, p.InclusionBps = 10, 0, 0
 	return p
 }
 

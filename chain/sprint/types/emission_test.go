@@ -103,9 +103,13 @@ func TestPayAddsUp(t *testing.T) {
 	for _, part := range []int64{0, 1, 9, 10_000, 123_456_789_012} {
 		for _, fee := range []uint64{0, 1, 10, 1 << 50} {
 			for _, absent := range []bool{false, true} {
-				p := PayFor(math.NewInt(part), fee, absent, 777)
-				if !p.Net.Add(p.Fee).Add(p.Deduction).Equal(math.NewInt(part)) || p.Net.IsNegative() || p.Fee.IsNegative() {
+				p := PayFor(math.NewInt(part), Params{ClaimFee: fee, AbsenceBps: 777, InclusionBps: 4999}, absent)
+				if !p.Net.Add(p.Fee).Add(p.Inclusion).Add(p.Deduction).Equal(math.NewInt(part)) ||
+					p.Net.IsNegative() || p.Fee.IsNegative() || p.Inclusion.IsNegative() {
 					t.Errorf("part %d, fee %d, absent %v: %+v", part, fee, absent, p)
+				}
+				if p.Inclusion.GT(p.Fee) {
+					t.Errorf("part %d, fee %d: the proposer is paid %s, those who audit %s", part, fee, p.Inclusion, p.Fee)
 				}
 				if !absent && p.Deduction.IsPositive() {
 					t.Errorf("deduction from a validator that was present")

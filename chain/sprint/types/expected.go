@@ -24,6 +24,8 @@ type Power interface {
 	OpenEpoch(ctx context.Context, epoch uint64) error
 	// Miner says whether the address is registered, and if so whether it is jailed.
 	Miner(ctx context.Context, miner sdk.AccAddress) (registered, jailed bool, err error)
+	// Operator returns who runs the validator with the consensus address, nil if nobody is known.
+	Operator(ctx context.Context, consensus []byte) (sdk.AccAddress, error)
 	// SettleEpoch takes the units that survived, sorted by address; none says that no claim was
 	// valid. It is called once an epoch.
 	SettleEpoch(ctx context.Context, epoch uint64, shares []Share) error

@@ -46,6 +46,8 @@ func (g GenesisState) Validate() error {
 			return errors.Wrapf(ErrInvalidGenesis, "claim of %s: no amount", c.Miner)
 		case c.Late > c.Count || c.Unseen && c.Late == 0:
 			return errors.Wrapf(ErrInvalidGenesis, "claim of %s: %d of %d units are late", c.Miner, c.Late, c.Count)
+		case len(c.Proposer) > maxAddress || len(c.LateProposer) > maxAddress || c.Late == 0 && len(c.LateProposer) > 0:
+			return errors.Wrapf(ErrInvalidGenesis, "claim of %s: proposers of %d and %d bytes", c.Miner, len(c.Proposer), len(c.LateProposer))
 		case c.Epoch > g.Epoch.Number:
 			return errors.Wrapf(ErrInvalidGenesis, "claim of %s: epoch %d has not opened", c.Miner, c.Epoch)
 		}
@@ -103,7 +105,7 @@ func (g GenesisState) validateVesting() error {
 		return errors.Wrapf(ErrInvalidGenesis, "vesting accounts hold %s, the total says %s", sum, g.Chain.Vesting)
 	}
 	for _, s := range g.Settlements {
-		for _, v := range []math.Int{s.Emission, s.Released, s.Paid, s.AuditPaid, s.Reserved, s.Fees} {
+		for _, v := range []math.Int{s.Emission, s.Released, s.Paid, s.AuditPaid, s.InclusionPaid, s.Reserved, s.Fees} {
 			if v.IsNil() || v.IsNegative() {
 				return errors.Wrapf(ErrInvalidGenesis, "settlement of epoch %d: an amount is missing or negative", s.Epoch)
 			}

@@ -1,6 +1,7 @@
 package types
 
 import (
+	"bytes"
 	"fmt"
 
 	"cosmossdk.io/errors"
@@ -25,8 +26,10 @@ const (
 	maxRetain       = 1_000
 	maxReleaseOver  = 1_000_000
 	maxGrace        = 10_000
+	maxInclusion    = BasisPoints / 2     // most of a claim's fee is for its audit
 	maxProofNodes   = 2 * commit.MaxProof // a consistency proof holds at most two paths
 	rootBytes       = 32
+	maxAddress      = 32 // bytes
 	gnk             = 1_000_000_000
 	dailyEmission   = 310_000 * gnk
 	halvingEpochs   = 1461
@@ -56,6 +59,7 @@ func DefaultParams() Params {
 		SettlePage:           maxPage,
 		RetainEpochs:         30,
 		GraceBlocks:          4,
+		InclusionBps:         1_000,
 	}
 }
 
@@ -98,6 +102,7 @@ func (p Params) Validate() error {
 		{"vesting_epochs", p.VestingEpochs, 0, maxVesting},
 		{"claim_fee", p.ClaimFee, 0, maxEmission},
 		{"absence_bps", uint64(p.AbsenceBps), 0, BasisPoints},
+		{"inclusion_bps", uint64(p.InclusionBps), 0, maxInclusion},
 		{"reserve_release_epochs", p.ReserveReleaseEpochs, 0, maxReleaseOver},
 		{"settle_page", uint64(p.SettlePage), 1, maxPage},
 		{"retain_epochs", p.RetainEpochs, 1, maxRetain},
@@ -196,6 +201,21 @@ func (c Claim) Counted() uint64 {
 		return c.Count - c.Late
 	}
 	return c.Count
+}
+
+// Includer is the operator of the validator whose block took the last of the units that count, and
+// whom that entitles to a part of the fee. Nil is nobody: one that no record names, or the claimant itself,
+// who would only pay itself. Late units that do not count entitle nobody, so that a claimant cannot name
+// an accomplice by a commitment that comes too late.
+func (c Claim) Includer(claimant []byte) []byte {
+	p := c.Proposer
+	if c.Late > 0 && !c.Unseen {
+		p = c.LateProposer
+	}
+	if len(p) == 0 || bytes.Equal(p, claimant) {
+		return nil
+	}
+	return p
 }
 
 // Void says whether the claim earns nothing.

@@ -55,18 +55,21 @@ type Pay struct {
 	Net math.Int
 	// Fee goes to those who audited.
 	Fee math.Int
+	// Inclusion goes to the proposer whose block took the claim, or to the reserve.
+	Inclusion math.Int
 	// Deduction goes to the reserve.
 	Deduction math.Int
 }
 
 // PayFor splits a claim's part of the pot. The deduction is taken before the fee, and the fee is
-// never more than what is left: the three always add up to part.
-func PayFor(part math.Int, fee uint64, absent bool, absenceBps uint32) Pay {
+// never more than what is left; a part of it is for the proposer: the four always add up to part.
+func PayFor(part math.Int, p Params, absent bool) Pay {
 	deduction := math.ZeroInt()
 	if absent {
-		deduction = Bps(part, absenceBps)
+		deduction = Bps(part, p.AbsenceBps)
 	}
 	rest := part.Sub(deduction)
-	taken := math.MinInt(math.NewIntFromUint64(fee), rest)
-	return Pay{Net: rest.Sub(taken), Fee: taken, Deduction: deduction}
+	taken := math.MinInt(math.NewIntFromUint64(p.ClaimFee), rest)
+	inclusion := Bps(taken, p.InclusionBps)
+	return Pay{Net: rest.Sub(taken), Fee: taken.Sub(inclusion), Inclusion: inclusion, Deduction: deduction}
 }
