@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 
@@ -124,6 +125,10 @@ func testNewcomers(ctx context.Context, t *testing.T, n *testNet) {
 	}
 	if got, want := plain.balance(ctx, t), lines[plain.address].Amount; !got.Equal(want) || !got.IsPositive() {
 		t.Errorf("the newcomer has %s ngnk, it was to be paid %s", got, want)
+	}
+	// It has no power, so a validator proposed the block that took its claim.
+	if includer := lines[plain.address].Includer; !slices.ContainsFunc(n.nodes, func(x *localNode) bool { return x.member.Operator == includer }) {
+		t.Errorf("the newcomer's claim was included by %q", includer)
 	}
 	n.mu.Lock()
 	for _, c := range []*newcomer{slow, vanishing} {

@@ -52,8 +52,9 @@ type ground struct {
 	power     powerkeeper.Keeper
 	sprint    sprintkeeper.Keeper
 	audit     auditkeeper.Keeper
-	hash      [32]byte // of the running block
-	before    [32]byte // of the block before
+	rotation  *rotation // nil in the first block, which nobody proposes
+	hash      [32]byte  // of the running block
+	before    [32]byte  // of the block before
 }
 
 // newGround wires the keepers as the application does, at height 1.
@@ -117,7 +118,11 @@ func verifyVRF(pubkey, owner, possession []byte) error {
 func (g *ground) begin(height int64) {
 	g.before = g.hash
 	g.hash = sha256.Sum256(binary.BigEndian.AppendUint64(g.hash[:], uint64(height)))
-	g.ctx = g.ctx.WithBlockHeader(cmtproto.Header{ChainID: chainID, Height: height}).
+	header := cmtproto.Header{ChainID: chainID, Height: height}
+	if g.rotation != nil {
+		header.ProposerAddress = g.rotation.proposer(0)
+	}
+	g.ctx = g.ctx.WithBlockHeader(header).
 		WithHeaderHash(g.hash[:]).WithEventManager(sdk.NewEventManager()).WithCometInfo(evidence(nil))
 }
 
@@ -128,8 +133,11 @@ func (g *ground) end() error {
 			return fmt.Errorf("end of block %d: %w", g.ctx.BlockHeight(), err)
 		}
 	}
-	_, err := g.power.EndBlock(g.ctx)
-	return err
+	updates, err := g.power.EndBlock(g.ctx)
+	if err != nil {
+		return err
+	}
+	return g.rotation.advance(updates)
 }
 
 // try runs a message the way a block does: what it wrote is dropped if it fails.

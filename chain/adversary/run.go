@@ -124,29 +124,32 @@ func simulate(ctx context.Context, lab *Lab, s Scenario, salt uint64, epochs int
 func Run(ctx context.Context, lab *Lab, plan Plan, scenarios []Scenario) ([]Row, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	type cell struct{ scenario, replicate int }
+	type cell struct {
+		scenario, replicate int
+		honest              bool
+	}
 	var (
 		mu    sync.Mutex
 		wg    sync.WaitGroup
 		fails []error
 		cells = make(chan cell)
-		base  = make([]outcome, len(scenarios))
+		base  = make([][]outcome, len(scenarios))
 		got   = make([][]outcome, len(scenarios))
 	)
-	known := make(map[string]int) // scenarios whose members compute alike share the honest world
+	known := make(map[string]int) // scenarios whose members compute alike share the honest worlds
 	first := make([]int, len(scenarios))
-	complete, left := 0, make([]int, plan.Replicates+1) // replicates, after the honest worlds
-	for r := range plan.Replicates {
-		left[r+1] = len(scenarios)
-	}
+	complete, left := 0, make([]int, plan.Replicates)
 	for i, s := range scenarios {
 		got[i] = make([]outcome, plan.Replicates)
 		key := fmt.Sprint(s.count, s.folds, s.allFolds, s.crossCheck)
 		if _, ok := known[key]; !ok {
 			known[key] = i
-			left[0]++
+			base[i] = make([]outcome, plan.Replicates)
 		}
 		first[i] = known[key]
+	}
+	for r := range left {
+		left[r] = len(scenarios) + len(known)
 	}
 	workers := plan.Workers
 	if workers <= 0 {
@@ -157,38 +160,35 @@ func Run(ctx context.Context, lab *Lab, plan Plan, scenarios []Scenario) ([]Row,
 		go func() {
 			defer wg.Done()
 			for c := range cells {
-				var out outcome
-				var err error
-				if c.replicate < 0 { // what honesty earns hardly depends on the seed
-					out, err = simulate(ctx, lab, scenarios[c.scenario].Honest(), plan.Seed, plan.Epochs)
-				} else {
-					out, err = simulate(ctx, lab, scenarios[c.scenario], plan.Seed+uint64(c.replicate), plan.Epochs)
+				s, to := scenarios[c.scenario], got
+				if c.honest {
+					s, to = s.Honest(), base
 				}
+				out, err := simulate(ctx, lab, s, plan.Seed+uint64(c.replicate), plan.Epochs)
 				mu.Lock()
 				if err != nil {
 					fails = append(fails, err)
 					cancel()
-				} else if c.replicate < 0 {
-					base[c.scenario] = out
 				} else {
-					got[c.scenario][c.replicate] = out
+					to[c.scenario][c.replicate] = out
 				}
-				left[c.replicate+1]--
-				for err == nil && complete <= plan.Replicates && left[complete] == 0 {
-					if complete > 0 && plan.Partial != nil {
+				left[c.replicate]--
+				for err == nil && complete < plan.Replicates && left[complete] == 0 {
+					complete++
+					if plan.Partial != nil {
 						plan.Partial(complete, rows(plan, scenarios, base, first, got, complete))
 					}
-					complete++
 				}
 				mu.Unlock()
 			}
 		}()
 	}
-	for r := -1; r < plan.Replicates; r++ {
+	for r := range plan.Replicates {
 		for i := range scenarios {
-			if r >= 0 || first[i] == i {
-				cells <- cell{i, r}
+			if first[i] == i {
+				cells <- cell{i, r, true}
 			}
+			cells <- cell{i, r, false}
 		}
 	}
 	close(cells)
@@ -199,31 +199,34 @@ func Run(ctx context.Context, lab *Lab, plan Plan, scenarios []Scenario) ([]Row,
 	return rows(plan, scenarios, base, first, got, plan.Replicates), nil
 }
 
-// rows compares the first replicates of each scenario with its honest world.
-func rows(plan Plan, scenarios []Scenario, base []outcome, first []int, got [][]outcome, replicates int) []Row {
+// rows compares the first replicates of each scenario with its honest worlds.
+func rows(plan Plan, scenarios []Scenario, base [][]outcome, first []int, got [][]outcome, replicates int) []Row {
 	out := make([]Row, len(scenarios))
 	for i, s := range scenarios {
-		out[i] = row(plan, s, base[first[i]], got[i][:replicates])
+		out[i] = row(plan, s, base[first[i]][:replicates], got[i][:replicates])
 	}
 	return out
 }
 
-// row compares replicates with the honest world.
-func row(plan Plan, s Scenario, honest outcome, got []outcome) Row {
+// row compares each replicate with the honest world of the same seed, in which the same blocks are
+// proposed by the same members.
+func row(plan Plan, s Scenario, honest, got []outcome) Row {
 	units := float64(fold * (s.count*s.folds + (participants-s.count)*s.allFolds))
 	unit := float64(types.DefaultParams().EmissionPerEpoch) / units // what one earns, ngnk
 	gains := make([]float64, len(got))
 	r := Row{Name: s.Name, Power: s.Power, Epochs: len(got) * plan.Epochs}
-	var mean outcome
+	var lost, saved, work float64 // on average, and what honesty works
 	n := float64(len(got))
 	for i, o := range got {
-		gains[i] = 100 * ((o.income - honest.income) - plan.Cost*unit*(o.work-honest.work)) / honest.income
+		h := honest[i]
+		gains[i] = 100 * ((o.income - h.income) - plan.Cost*unit*(o.work-h.work)) / h.income
 		r.Gain += gains[i] / n
-		mean.income += o.income / n
-		mean.work += o.work / n
+		lost += (h.income - o.income) / n
+		saved += (h.work - o.work) / n
+		work += h.work / n
 		r.Void += 100 * o.void / n
 		r.Jailed += 100 * o.jailed / n
-		r.Others += 100 * (o.curve[len(o.curve)-1]/honest.curve[len(o.curve)-1] - 1) / n
+		r.Others += 100 * (o.curve[len(o.curve)-1]/h.curve[len(o.curve)-1] - 1) / n
 		r.HonestVoid += o.harmed
 		r.HonestPunished += o.punished
 	}
@@ -234,8 +237,8 @@ func row(plan Plan, s Scenario, honest outcome, got []outcome) Row {
 	if len(gains) > 1 {
 		r.Interval = student(len(gains)-1) * math.Sqrt(squares/(n-1)/n)
 	}
-	if saved := honest.work - mean.work; saved > 1e-6*honest.work { // below is rounding
-		above := (honest.income - mean.income) / (unit * saved)
+	if saved > 1e-6*work { // below is rounding
+		above := lost / (unit * saved)
 		r.Pays = &above
 	}
 	return r

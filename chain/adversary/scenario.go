@@ -20,8 +20,6 @@ type Scenario struct {
 	// Rare says that what the adversary risks happens less than once in a hundred epochs: a short
 	// run need not see it.
 	Rare bool
-	// Vain says that the strategy changes nobody's income: what it takes from others comes back.
-	Vain bool
 	// Neutral says that nothing is gained or lost on purpose.
 	Neutral bool
 
@@ -99,7 +97,8 @@ func Scenarios() []Scenario {
 	}
 	silencer := of("censoring proposers, against others", 2, 7, func(m []int) Strategy { return &Silencer{Members: m, Demands: true} })
 	quiet := of("censoring proposers, claims only", 2, 7, func(m []int) Strategy { return &Silencer{Members: m} })
-	silencer.Vain, quiet.Vain = true, true
+	delayer := of("delaying proposers, into the grace", 2, 7, func(m []int) Strategy { return Delayer{Members: m} })
+	trader := of("coalition that includes its own", 2, 7, func(m []int) Strategy { return Trader{Members: m} })
 	overtimer := of("coalition that computes overtime", 2, 7, func(m []int) Strategy { return &Overtimer{Silencer{Members: m}} })
 	gang := func(name string, members, folds int, censors bool) Scenario {
 		return of(name, members, folds, func(m []int) Strategy {
@@ -134,6 +133,8 @@ func Scenarios() []Scenario {
 		gang("censoring proposer, fakes 10 %", 1, folds, true),
 		silencer,
 		quiet,
+		delayer,
+		trader,
 		overtimer,
 		check(one("lazy validator: ok blindly", func() Strategy { return Lazy{} })),
 		check(one("lazy validator: vouches for nothing", func() Strategy { return Abstainer{} })),

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 
+	cmted25519 "github.com/cometbft/cometbft/crypto/ed25519"
+
 	"cosmossdk.io/math"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
@@ -83,13 +85,15 @@ type World struct {
 // sprintParams are the defaults with phases as short as the messages of a small network allow.
 func sprintParams(units uint64, members int) sprinttypes.Params {
 	p := sprinttypes.DefaultParams()
-	p.EpochBlocks, p.ComputeBlocks, p.CommitBlocks, p.GraceBlocks, p.AuditBlocks = 24, 3, 6, 6, 10
+	// 25 blocks: six proposers in turn make the last block before the deadline equally often.
+	p.EpochBlocks, p.ComputeBlocks, p.CommitBlocks, p.GraceBlocks, p.AuditBlocks = 25, 3, 6, 6, 10
 	p.RetainEpochs = 2
 	p.Fold = fold
 	p.HalvingEpochs = 365 // a longer one would cost a tenth of the time, in one root of big integers
-	// Fees cover what the audit of a claim costs where a unit costs as much as it earns.
+	// What those who audit get of the fees covers a claim's audit where a unit costs as much as it earns.
 	draw := sample.Total(units, p.SampleMin, p.SampleMax)
-	p.ClaimFee = p.EmissionPerEpoch / uint64(members) * uint64(draw) / units
+	audit := p.EmissionPerEpoch / uint64(members) * uint64(draw) / units
+	p.ClaimFee = audit / (sprinttypes.BasisPoints - uint64(p.InclusionBps)) * sprinttypes.BasisPoints
 	return p
 }
 
@@ -143,7 +147,12 @@ func NewWorld(ctx context.Context, lab *Lab, module string, salt uint64, crossCh
 		}
 		p.started = w.bank.GetBalance(w.ctx, p.addr, params.BaseDenom).Amount
 	}
-	if _, err := w.power.InitGenesis(w.ctx, *pg); err != nil {
+	validators, err := w.power.InitGenesis(w.ctx, *pg)
+	if err != nil {
+		return nil, err
+	}
+	// Networks of the same salt begin at the same point of the proposers' turns, whatever is random in them.
+	if w.rotation, err = newRotation(validators, int32(binary.LittleEndian.Uint16(root[:]))); err != nil {
 		return nil, err
 	}
 	sg, ag := sprinttypes.DefaultGenesis(), audittypes.DefaultGenesis()
@@ -206,9 +215,9 @@ func (w *World) block(e sprinttypes.Epoch) error {
 			return fmt.Errorf("player %d: %w", p.Index, err)
 		}
 	}
-	proposer, err := w.proposer(e)
-	if err != nil {
-		return err
+	proposer := w.playerOfKey(w.ctx.BlockHeader().ProposerAddress)
+	if proposer == nil {
+		return fmt.Errorf("nobody has the key %X", w.ctx.BlockHeader().ProposerAddress)
 	}
 	taken := proposer.Strategy.Select(proposer, w.pool)
 	var proofs []sdk.Msg
@@ -285,20 +294,14 @@ func (w *World) account() error {
 	})
 }
 
-// proposer draws who makes the block, by the powers frozen for the epoch.
-func (w *World) proposer(e sprinttypes.Epoch) (*Player, error) {
-	set, err := w.power.Frozen(w.ctx, e.Number)
-	if err != nil {
-		return nil, err
-	}
-	at := w.random.Uint64N(set.Total)
-	for _, v := range set.Validators {
-		if at < v.Power {
-			return w.playerNamed(v.Operator), nil
+// playerOfKey is who has the consensus key with that address, nil for nobody.
+func (w *World) playerOfKey(address []byte) *Player {
+	for _, p := range w.players {
+		if bytes.Equal(cmted25519.PubKey(p.cons.Public().(ed25519.PublicKey)).Address(), address) {
+			return p
 		}
-		at -= v.Power
 	}
-	return nil, fmt.Errorf("no proposer among %d validators", len(set.Validators))
+	return nil
 }
 
 func (w *World) playerOf(addr []byte) *Player {

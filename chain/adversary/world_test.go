@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	sprinttypes "github.com/assaynet/assay/chain/sprint/types"
 	"github.com/assaynet/assay/modules/catalog"
 )
 
@@ -31,12 +32,12 @@ func lab(t *testing.T) *Lab {
 	return shared
 }
 
-// All strategies below a third of the power earn less than honesty, those that are in vain no more, and
-// no honest participant is
-// ever punished: its claim is void at most, and only if its machine flipped a bit. The full run is
+// All strategies below a third of the power earn less than honesty, and no honest participant is ever
+// punished: its claim is void at most, and only if its machine flipped a bit. The full run is
 // make adversary.
 func TestNoStrategyPays(t *testing.T) {
-	plan := Plan{Seed: 1, Replicates: 1, Epochs: 15, Cost: 0.5}
+	// A seed with which also the late committer, one block in ten, is late.
+	plan := Plan{Seed: 3, Replicates: 1, Epochs: 15, Cost: 0.5}
 	scenarios := Scenarios()
 	if testing.Short() {
 		plan.Epochs = 4
@@ -59,12 +60,6 @@ func TestNoStrategyPays(t *testing.T) {
 			t.Errorf("%s: %d claims of honest participants are void", r.Name, r.HonestVoid)
 		}
 		if s.Rare || s.Neutral || testing.Short() {
-			continue
-		}
-		if s.Vain {
-			if math.Abs(r.Gain) > 0.01 || math.Abs(r.Others) > 0.01 {
-				t.Errorf("%s gains %.3f %% and changes the others' income by %.3f %%", r.Name, r.Gain, r.Others)
-			}
 			continue
 		}
 		if r.Gain >= 0 {
@@ -172,7 +167,7 @@ func TestApproximationsChangeDigests(t *testing.T) {
 	}
 }
 
-// Honest participants of both modules are paid alike and the chain refuses nothing that they send.
+// Honest participants of both modules are paid alike, but for what blocks they took, and the chain refuses nothing that they send.
 func TestHonestWorld(t *testing.T) {
 	for _, module := range []string{catalog.HashPow, catalog.TransformerPow} {
 		members := make([]Member, participants)
@@ -183,20 +178,31 @@ func TestHonestWorld(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		p := sprintParams(folds*fold, participants)
+		included := make(map[string]float64) // ngnk, of those whose turn it was
 		for range 3 {
 			if err := w.Epoch(); err != nil {
 				t.Fatal(err)
+			}
+			q, err := w.sprintQuery.Settlement(w.ctx, &sprinttypes.QuerySettlementRequest{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, l := range q.Lines {
+				included[l.Includer] += float64(p.ClaimFee / sprinttypes.BasisPoints * uint64(p.InclusionBps))
 			}
 		}
 		first, err := w.players[0].income()
 		if err != nil {
 			t.Fatal(err)
 		}
+		first -= included[w.players[0].name]
 		for _, p := range w.players {
 			in, err := p.income()
 			if err != nil {
 				t.Fatal(err)
 			}
+			in -= included[p.name]
 			// Powers that do not divide evenly differ by one in 10^6, and with them the audit's pay.
 			if math.Abs(in/first-1) > 1e-6 || in <= 0 || p.void+p.jailed > 0 {
 				t.Errorf("%s: player %d earned %.0f ngnk, the first %.0f; void %d, jailed %d", module, p.Index, in, first, p.void, p.jailed)

@@ -11,6 +11,7 @@ import (
 
 	abci "github.com/cometbft/cometbft/abci/types"
 	cmted25519 "github.com/cometbft/cometbft/crypto/ed25519"
+	"github.com/cometbft/cometbft/crypto/tmhash"
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 
 	"github.com/cosmos/cosmos-sdk/runtime"
@@ -284,6 +285,17 @@ func TestKeyChange(t *testing.T) {
 	for _, u := range updates {
 		if key := u.PubKey.GetEd25519(); bytes.Equal(key, old) != (u.Power == 0) {
 			t.Fatalf("key %X has power %d", key, u.Power)
+		}
+	}
+	for _, key := range []ed25519.PublicKey{old, spare.pubkey()} {
+		operator, err := w.k.Operator(w.ctx, tmhash.SumTruncated(key))
+		if err != nil || !bytes.Equal(operator, a.address) {
+			t.Errorf("the operator of key %X is %s, %v", key, operator, err)
+		}
+	}
+	for _, stranger := range [][]byte{nil, tmhash.SumTruncated(thief.pubkey())} {
+		if operator, err := w.k.Operator(w.ctx, stranger); operator != nil || err != nil {
+			t.Errorf("the operator of %X is %s, %v", stranger, operator, err)
 		}
 	}
 	steal := thief.registration()
