@@ -18,13 +18,12 @@ type kernels struct {
 	isa ISA
 	// prepare makes what gemm wants of the left operand, once for an op.
 	prepare func(a []int8, m, k int) leftRows
-	// gemm writes dst[i*ldc+j] = Σ_l a[i,l]·b[j*k+l] for i < m, j < n; dst
-	// starts at its first element, k > 0.
-	gemm func(dst []int32, ldc int, a leftRows, b []int8, m, n, k int)
+	// gemm writes dst[i,j] = Σ_l a[i,l]·b[j*k+l] for i < m, j < n; k > 0.
+	gemm func(dst sums, a leftRows, b []int8, m, n, k int)
 
 	// gemmPacked is gemm for a right operand in panels, pack what makes one of
 	// them; nil where rows are as good.
-	gemmPacked func(dst []int32, ldc int, a leftRows, b []int8, m, n, k int)
+	gemmPacked func(dst sums, a leftRows, b []int8, m, n, k int)
 	pack       func(dst []byte, b []int8, k int)
 
 	// Rows of equal length; see the portable function of each.
@@ -45,6 +44,18 @@ type kernels struct {
 	// attendRows is how many query rows attend takes best at once.
 	attendRows int
 }
+
+// sums is where a product goes: element i, j is data[i*ld+j].
+type sums struct {
+	data []int32
+	ld   int
+	// past says that the whole result is larger than the caches of a core: what
+	// is written need not take the place of operands there.
+	past bool
+}
+
+// from is the part that starts at element i, j.
+func (s sums) from(i, j int) sums { return sums{s.data[i*s.ld+j:], s.ld, s.past} }
 
 // leftRows is a left operand as a kernel wants it: rows ld bytes apart.
 type leftRows struct {

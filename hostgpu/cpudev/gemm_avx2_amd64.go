@@ -28,12 +28,12 @@ var dots256 = [][2]dotTile256{{dot1x4AVX2, dot1x1AVX2}, {dot2x4AVX2, dot2x1AVX2}
 // half256 is the bytes that the kernels take after the whole vectors.
 const half256 = block256 / 2
 
-func gemm256(dst []int32, ldc int, a leftRows, b []int8, m, n, k int) {
+func gemm256(dst sums, a leftRows, b []int8, m, n, k int) {
 	if k < half256 {
-		gemmPortable(dst, ldc, a, b, m, n, k)
+		gemmPortable(dst, a, b, m, n, k)
 		return
 	}
-	dotRows256(dst, ldc, a, b, k, m, n, k)
+	dotRows256(dst.data, dst.ld, a, b, k, m, n, k)
 	whole := k &^ (half256 - 1)
 	if whole == k {
 		return
@@ -41,7 +41,7 @@ func gemm256(dst []int32, ldc int, a leftRows, b []int8, m, n, k int) {
 	for i := range m {
 		x := a.data[i*a.ld:][whole:k]
 		for j := range n {
-			dst[i*ldc+j] += dotPortable(x, b[j*k+whole:(j+1)*k])
+			dst.data[i*dst.ld+j] += dotPortable(x, b[j*k+whole:(j+1)*k])
 		}
 	}
 }

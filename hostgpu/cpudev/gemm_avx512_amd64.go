@@ -1,6 +1,9 @@
 package cpudev
 
-import "sync"
+import (
+	"sync"
+	"unsafe"
+)
 
 func avx512Kernels() *kernels {
 	k := avx2Kernels()
@@ -51,12 +54,13 @@ const (
 // way sums across lanes for each result, about a tenth.
 const panelRows = 40
 
-func gemm512(dst []int32, ldc int, a leftRows, b []int8, m, n, k int) {
+func gemm512(dst sums, a leftRows, b []int8, m, n, k int) {
 	if m >= panelRows && n >= panelCols/2 {
-		gemmPanels512(dst, ldc, a, b, m, n, k)
+		gemmPanels512(dst, a, b, m, n, k)
+		storeFence()
 		return
 	}
-	dotRows512(dst, ldc, a, b, k, m, n, k)
+	dotRows512(dst.data, dst.ld, a, b, k, m, n, k)
 }
 
 // A kernel fetches fetchStep bytes while it uses fetchQuads quads of a panel, or
@@ -121,7 +125,25 @@ func dotRows512(dst []int32, ldc int, a leftRows, b []int8, ldb, m, n, k int) {
 	}
 }
 
-type panelTile func(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more int, fetch *int8, ahead int)
+// mode of a tile; see internal/genasm/panel.go.
+const (
+	modeAdd  = 1
+	modePast = 2
+)
+
+// mode is that of tiles for depth of k from k0 on.
+func (s sums) mode(k0, depth, k int) (mode int) {
+	if k0 > 0 {
+		mode |= modeAdd
+	}
+	lines := uintptr(unsafe.Pointer(&s.data[0]))%block512 == 0 && s.ld*4%block512 == 0
+	if s.past && lines && k0+depth == k {
+		mode |= modePast
+	}
+	return mode
+}
+
+type panelTile func(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, mode int, fetch *int8, ahead int)
 
 var panels512 = []panelTile{panel1AVX512, panel2AVX512, panel3AVX512, panel4AVX512, panel5AVX512, panel6AVX512}
 
@@ -134,25 +156,22 @@ type panelScratch struct {
 
 var panelPool = sync.Pool{New: func() any { return new(panelScratch) }}
 
-func gemmPanels512(dst []int32, ldc int, a leftRows, b []int8, m, n, k int) {
+func gemmPanels512(dst sums, a leftRows, b []int8, m, n, k int) {
 	s := panelPool.Get().(*panelScratch)
 	defer panelPool.Put(s)
 	for j := 0; j < n; j += panelCols {
 		cols := min(panelCols, n-j)
-		out, ld := dst[j:], ldc
+		out := dst.from(0, j)
 		if cols < panelCols {
 			if len(s.out) < m*panelCols {
 				s.out = make([]int32, m*panelCols)
 			}
-			out, ld = s.out, panelCols
+			out = sums{data: s.out, ld: panelCols}
 		}
 		for k0 := 0; k0 < k; k0 += panelDepth {
 			depth := min(panelDepth, k-k0)
 			s.pack(b[j*k+k0:], k, cols, depth)
-			more := 0
-			if k0 > 0 {
-				more = 1
-			}
+			mode := out.mode(k0, depth, k)
 			// The rows of the next panel lie one after another.
 			next := b[min((j+cols)*k, len(b)):]
 			if depth < k {
@@ -165,12 +184,12 @@ func gemmPanels512(dst []int32, ldc int, a leftRows, b []int8, m, n, k int) {
 					fetch, ahead = &next[0], fetchStep
 					next = next[min(len(next), quads/fetchQuads*fetchStep):]
 				}
-				panels512[rows-1](&out[i*ld], ld*4, &a.data[i*a.ld+k0], a.ld, &s.panel[0], quads, &a.init[i], more, fetch, ahead)
+				panels512[rows-1](&out.data[i*out.ld], out.ld*4, &a.data[i*a.ld+k0], a.ld, &s.panel[0], quads, &a.init[i], mode, fetch, ahead)
 			})
 		}
 		if cols < panelCols {
 			for i := range m {
-				copy(dst[i*ldc+j:i*ldc+j+cols], out[i*ld:])
+				copy(dst.data[i*dst.ld+j:][:cols], out.data[i*out.ld:])
 			}
 		}
 	}

@@ -31,16 +31,16 @@ var dotsNEON = []func(c *int32, ldc int, a *int8, lda int, b *int8, ldb int, blo
 
 // gemmNEON reads b where it lies, four rows at a time: they are in the
 // first-level cache while all tiles pass over them.
-func gemmNEON(dst []int32, ldc int, a leftRows, b []int8, m, n, k int) {
+func gemmNEON(dst sums, a leftRows, b []int8, m, n, k int) {
 	whole := k &^ (blockNEON - 1)
 	if whole == 0 || n < 4 {
-		gemmPortable(dst, ldc, a, b, m, n, k)
+		gemmPortable(dst, a, b, m, n, k)
 		return
 	}
 	for j := 0; j < n; j += 4 {
 		j = min(j, n-4) // overlaps columns already done: same values
 		tiles(m, len(dotsNEON), func(i, rows int) {
-			dotsNEON[rows-1](&dst[i*ldc+j], ldc*4, &a.data[i*a.ld], a.ld, &b[j*k], k, whole/blockNEON)
+			dotsNEON[rows-1](&dst.data[i*dst.ld+j], dst.ld*4, &a.data[i*a.ld], a.ld, &b[j*k], k, whole/blockNEON)
 		})
 	}
 	if whole == k {
@@ -49,7 +49,7 @@ func gemmNEON(dst []int32, ldc int, a leftRows, b []int8, m, n, k int) {
 	for i := range m {
 		x := a.data[i*a.ld:][whole:k]
 		for j := range n {
-			dst[i*ldc+j] += dotPortable(x, b[j*k+whole:(j+1)*k])
+			dst.data[i*dst.ld+j] += dotPortable(x, b[j*k+whole:(j+1)*k])
 		}
 	}
 }

@@ -14,7 +14,7 @@ const gemmCols = 64
 type rightRows struct {
 	data   []int8
 	packed bool
-	gemm   func(dst []int32, ldc int, a leftRows, b []int8, m, n, k int)
+	gemm   func(dst sums, a leftRows, b []int8, m, n, k int)
 }
 
 func (e *engine) rightOf(t device.Tensor) rightRows {
@@ -31,16 +31,21 @@ func (e *engine) gemm(dst []int32, a []int8, b rightRows, m, n, k int) {
 		return
 	}
 	left := e.k.prepare(a, m, k)
-	e.parallel(n, e.gemmGrain(m, n), 1+m*k/128, func(lo, hi int) {
+	out := sums{dst, n, 4*m*n >= pastBytes}
+	e.parallel(n, e.gemmGrain(n), 1+m*k/128, func(lo, hi int) {
 		tiles(m, b.rows(m, k), func(i, rows int) {
-			b.gemm(dst[i*n+lo:], n, left.from(i), b.data[lo*k:], rows, hi-lo, k)
+			b.gemm(out.from(i, lo), left.from(i), b.data[lo*k:], rows, hi-lo, k)
 		})
 	})
 }
 
+// pastBytes is the size of a result of which nothing would be left in a
+// second-level cache, of 1 to 2 MiB, when it is read.
+const pastBytes = 4 << 20
+
 // leftBytes is how much of the left operand stays in the second-level cache
 // while panels pass by.
-const leftBytes = 256 << 10
+const leftBytes = 384 << 10
 
 // rows is how many rows of m are best multiplied at a time: not so few that
 // reading panels again shows, and all where each time would pack them again.
@@ -51,11 +56,10 @@ func (r rightRows) rows(m, k int) int {
 	return max(48, leftBytes/k/6*6)
 }
 
-// gemmGrain cuts the columns so that every goroutine gets a few pieces and a
-// piece of the result, at most 512 KiB unless m is very large, stays in the
-// second-level cache.
-func (e *engine) gemmGrain(m, n int) int {
-	grain := min(n/(4*e.threads), 512, 1<<17/max(1, m))
+// gemmGrain cuts the columns so that every goroutine gets a few pieces: each
+// passes over the left operand.
+func (e *engine) gemmGrain(n int) int {
+	grain := min(n/(4*e.threads), 512)
 	return max(gemmCols, grain/gemmCols*gemmCols)
 }
 
@@ -69,10 +73,10 @@ func tiles(m, most int, f func(i, rows int)) {
 }
 
 // gemmPortable takes four columns at a time, so that each load of a serves four.
-func gemmPortable(dst []int32, ldc int, a leftRows, b []int8, m, n, k int) {
+func gemmPortable(dst sums, a leftRows, b []int8, m, n, k int) {
 	for i := range m {
 		x := a.data[i*a.ld:][:k]
-		out := dst[i*ldc:]
+		out := dst.data[i*dst.ld:]
 		j := 0
 		for ; j+4 <= n; j += 4 {
 			b0, b1 := b[j*k:(j+1)*k], b[(j+1)*k:(j+2)*k]
@@ -166,7 +170,7 @@ func (e *engine) linear(x linearArgs) {
 	if x.k > 0 {
 		left = e.k.prepare(x.a, x.m, x.k)
 	}
-	e.parallel(x.n, e.gemmGrain(x.m, x.n), 1+x.m*(8+x.k/128), func(from, to int) {
+	e.parallel(x.n, e.gemmGrain(x.n), 1+x.m*(8+x.k/128), func(from, to int) {
 		buf := accPool.Get().(*[]int32)
 		defer accPool.Put(buf)
 		tiles(x.m, x.w.rows(x.m, x.k), func(i, rows int) {
@@ -178,7 +182,7 @@ func (e *engine) linear(x linearArgs) {
 				if x.k == 0 {
 					clear(acc)
 				} else {
-					x.w.gemm(acc, hi-lo, left.from(i), x.w.data[lo*x.k:], rows, hi-lo, x.k)
+					x.w.gemm(sums{data: acc, ld: hi - lo}, left.from(i), x.w.data[lo*x.k:], rows, hi-lo, x.k)
 				}
 				e.finish(&x, acc, ch, i, rows, lo, hi)
 			}

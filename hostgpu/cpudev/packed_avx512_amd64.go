@@ -16,18 +16,17 @@ const (
 
 // gemmPacked512 is gemm512 for b in panels (see layout.go). b may go on beyond
 // the n columns: what follows is fetched.
-func gemmPacked512(dst []int32, ldc int, a leftRows, b []int8, m, n, k int) {
+func gemmPacked512(dst sums, a leftRows, b []int8, m, n, k int) {
 	count := (m + tileRows - 1) / tileRows
+	defer storeFence()
 	for j := 0; j < n; j += panelCols {
+		out := dst.from(0, j)
 		for k0 := 0; k0 < k; k0 += panelDepth {
-			quads := min(panelDepth, k-k0) / 4
+			depth := min(panelDepth, k-k0)
+			quads := depth / 4
 			steps := quads / packedQuads
 			at := j*k + k0*panelCols
 			part := b[at : at+quads*4*panelCols]
-			more := 0
-			if k0 > 0 {
-				more = 1
-			}
 			// All tiles of rows pass over the part, and fetch the next one
 			// evenly, so that memory and registers work at the same time.
 			next := at + len(part)
@@ -43,7 +42,7 @@ func gemmPacked512(dst []int32, ldc int, a leftRows, b []int8, m, n, k int) {
 					moved := min(steps*ahead, size)
 					next, size = next+moved, size-moved
 				}
-				packed512[rows-1](&dst[i*ldc+j], ldc*4, &a.data[i*a.ld+k0], a.ld, (*byte)(unsafe.Pointer(&part[0])), quads, &a.init[i], more, fetch, step)
+				packed512[rows-1](&out.data[i*out.ld], out.ld*4, &a.data[i*a.ld+k0], a.ld, (*byte)(unsafe.Pointer(&part[0])), quads, &a.init[i], out.mode(k0, depth, k), fetch, step)
 			})
 		}
 	}

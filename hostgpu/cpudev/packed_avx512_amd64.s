@@ -2,7 +2,7 @@
 
 #include "textflag.h"
 
-// func packed1AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more int, fetch *int8, ahead int)
+// func packed1AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, mode int, fetch *int8, ahead int)
 TEXT ·packed1AVX512(SB), NOSPLIT, $0-80
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), DX
@@ -14,14 +14,16 @@ TEXT ·packed1AVX512(SB), NOSPLIT, $0-80
 	LEAQ (BX)(BX*4), R9
 	LEAQ (DX)(DX*2), R10
 	LEAQ (DX)(DX*4), R12
-	MOVQ more+56(FP), R13
-	TESTQ R13, R13
+	MOVQ mode+56(FP), R13
+	TESTQ $1, R13
 	JNZ more
 	MOVQ init+48(FP), R11
 	VPBROADCASTD 0(R11), Z0
 	VPBROADCASTD 0(R11), Z1
 	VPBROADCASTD 0(R11), Z2
 	VPBROADCASTD 0(R11), Z3
+	TESTQ $2, R13
+	JNZ start
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 128(DI)
@@ -111,14 +113,24 @@ single:
 store:
 	LEAQ (DX)(DX*2), R10
 	LEAQ (DX)(DX*4), R12
+	MOVQ mode+56(FP), R13
+	TESTQ $2, R13
+	JNZ past
 	VMOVDQU32 Z0, 0(DI)
 	VMOVDQU32 Z1, 64(DI)
 	VMOVDQU32 Z2, 128(DI)
 	VMOVDQU32 Z3, 192(DI)
 	VZEROUPPER
 	RET
+past:
+	VMOVNTDQ Z0, 0(DI)
+	VMOVNTDQ Z1, 64(DI)
+	VMOVNTDQ Z2, 128(DI)
+	VMOVNTDQ Z3, 192(DI)
+	VZEROUPPER
+	RET
 
-// func packed2AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more int, fetch *int8, ahead int)
+// func packed2AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, mode int, fetch *int8, ahead int)
 TEXT ·packed2AVX512(SB), NOSPLIT, $0-80
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), DX
@@ -130,8 +142,8 @@ TEXT ·packed2AVX512(SB), NOSPLIT, $0-80
 	LEAQ (BX)(BX*4), R9
 	LEAQ (DX)(DX*2), R10
 	LEAQ (DX)(DX*4), R12
-	MOVQ more+56(FP), R13
-	TESTQ R13, R13
+	MOVQ mode+56(FP), R13
+	TESTQ $1, R13
 	JNZ more
 	MOVQ init+48(FP), R11
 	VPBROADCASTD 0(R11), Z0
@@ -142,6 +154,8 @@ TEXT ·packed2AVX512(SB), NOSPLIT, $0-80
 	VPBROADCASTD 4(R11), Z5
 	VPBROADCASTD 4(R11), Z6
 	VPBROADCASTD 4(R11), Z7
+	TESTQ $2, R13
+	JNZ start
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 128(DI)
@@ -265,6 +279,9 @@ single:
 store:
 	LEAQ (DX)(DX*2), R10
 	LEAQ (DX)(DX*4), R12
+	MOVQ mode+56(FP), R13
+	TESTQ $2, R13
+	JNZ past
 	VMOVDQU32 Z0, 0(DI)
 	VMOVDQU32 Z1, 64(DI)
 	VMOVDQU32 Z2, 128(DI)
@@ -275,8 +292,19 @@ store:
 	VMOVDQU32 Z7, 192(DI)(DX*1)
 	VZEROUPPER
 	RET
+past:
+	VMOVNTDQ Z0, 0(DI)
+	VMOVNTDQ Z1, 64(DI)
+	VMOVNTDQ Z2, 128(DI)
+	VMOVNTDQ Z3, 192(DI)
+	VMOVNTDQ Z4, 0(DI)(DX*1)
+	VMOVNTDQ Z5, 64(DI)(DX*1)
+	VMOVNTDQ Z6, 128(DI)(DX*1)
+	VMOVNTDQ Z7, 192(DI)(DX*1)
+	VZEROUPPER
+	RET
 
-// func packed3AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more int, fetch *int8, ahead int)
+// func packed3AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, mode int, fetch *int8, ahead int)
 TEXT ·packed3AVX512(SB), NOSPLIT, $0-80
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), DX
@@ -288,8 +316,8 @@ TEXT ·packed3AVX512(SB), NOSPLIT, $0-80
 	LEAQ (BX)(BX*4), R9
 	LEAQ (DX)(DX*2), R10
 	LEAQ (DX)(DX*4), R12
-	MOVQ more+56(FP), R13
-	TESTQ R13, R13
+	MOVQ mode+56(FP), R13
+	TESTQ $1, R13
 	JNZ more
 	MOVQ init+48(FP), R11
 	VPBROADCASTD 0(R11), Z0
@@ -304,6 +332,8 @@ TEXT ·packed3AVX512(SB), NOSPLIT, $0-80
 	VPBROADCASTD 8(R11), Z9
 	VPBROADCASTD 8(R11), Z10
 	VPBROADCASTD 8(R11), Z11
+	TESTQ $2, R13
+	JNZ start
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 128(DI)
@@ -461,6 +491,9 @@ single:
 store:
 	LEAQ (DX)(DX*2), R10
 	LEAQ (DX)(DX*4), R12
+	MOVQ mode+56(FP), R13
+	TESTQ $2, R13
+	JNZ past
 	VMOVDQU32 Z0, 0(DI)
 	VMOVDQU32 Z1, 64(DI)
 	VMOVDQU32 Z2, 128(DI)
@@ -475,8 +508,23 @@ store:
 	VMOVDQU32 Z11, 192(DI)(DX*2)
 	VZEROUPPER
 	RET
+past:
+	VMOVNTDQ Z0, 0(DI)
+	VMOVNTDQ Z1, 64(DI)
+	VMOVNTDQ Z2, 128(DI)
+	VMOVNTDQ Z3, 192(DI)
+	VMOVNTDQ Z4, 0(DI)(DX*1)
+	VMOVNTDQ Z5, 64(DI)(DX*1)
+	VMOVNTDQ Z6, 128(DI)(DX*1)
+	VMOVNTDQ Z7, 192(DI)(DX*1)
+	VMOVNTDQ Z8, 0(DI)(DX*2)
+	VMOVNTDQ Z9, 64(DI)(DX*2)
+	VMOVNTDQ Z10, 128(DI)(DX*2)
+	VMOVNTDQ Z11, 192(DI)(DX*2)
+	VZEROUPPER
+	RET
 
-// func packed4AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more int, fetch *int8, ahead int)
+// func packed4AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, mode int, fetch *int8, ahead int)
 TEXT ·packed4AVX512(SB), NOSPLIT, $0-80
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), DX
@@ -488,8 +536,8 @@ TEXT ·packed4AVX512(SB), NOSPLIT, $0-80
 	LEAQ (BX)(BX*4), R9
 	LEAQ (DX)(DX*2), R10
 	LEAQ (DX)(DX*4), R12
-	MOVQ more+56(FP), R13
-	TESTQ R13, R13
+	MOVQ mode+56(FP), R13
+	TESTQ $1, R13
 	JNZ more
 	MOVQ init+48(FP), R11
 	VPBROADCASTD 0(R11), Z0
@@ -508,6 +556,8 @@ TEXT ·packed4AVX512(SB), NOSPLIT, $0-80
 	VPBROADCASTD 12(R11), Z13
 	VPBROADCASTD 12(R11), Z14
 	VPBROADCASTD 12(R11), Z15
+	TESTQ $2, R13
+	JNZ start
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 128(DI)
@@ -699,6 +749,9 @@ single:
 store:
 	LEAQ (DX)(DX*2), R10
 	LEAQ (DX)(DX*4), R12
+	MOVQ mode+56(FP), R13
+	TESTQ $2, R13
+	JNZ past
 	VMOVDQU32 Z0, 0(DI)
 	VMOVDQU32 Z1, 64(DI)
 	VMOVDQU32 Z2, 128(DI)
@@ -717,8 +770,27 @@ store:
 	VMOVDQU32 Z15, 192(DI)(R10*1)
 	VZEROUPPER
 	RET
+past:
+	VMOVNTDQ Z0, 0(DI)
+	VMOVNTDQ Z1, 64(DI)
+	VMOVNTDQ Z2, 128(DI)
+	VMOVNTDQ Z3, 192(DI)
+	VMOVNTDQ Z4, 0(DI)(DX*1)
+	VMOVNTDQ Z5, 64(DI)(DX*1)
+	VMOVNTDQ Z6, 128(DI)(DX*1)
+	VMOVNTDQ Z7, 192(DI)(DX*1)
+	VMOVNTDQ Z8, 0(DI)(DX*2)
+	VMOVNTDQ Z9, 64(DI)(DX*2)
+	VMOVNTDQ Z10, 128(DI)(DX*2)
+	VMOVNTDQ Z11, 192(DI)(DX*2)
+	VMOVNTDQ Z12, 0(DI)(R10*1)
+	VMOVNTDQ Z13, 64(DI)(R10*1)
+	VMOVNTDQ Z14, 128(DI)(R10*1)
+	VMOVNTDQ Z15, 192(DI)(R10*1)
+	VZEROUPPER
+	RET
 
-// func packed5AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more int, fetch *int8, ahead int)
+// func packed5AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, mode int, fetch *int8, ahead int)
 TEXT ·packed5AVX512(SB), NOSPLIT, $0-80
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), DX
@@ -730,8 +802,8 @@ TEXT ·packed5AVX512(SB), NOSPLIT, $0-80
 	LEAQ (BX)(BX*4), R9
 	LEAQ (DX)(DX*2), R10
 	LEAQ (DX)(DX*4), R12
-	MOVQ more+56(FP), R13
-	TESTQ R13, R13
+	MOVQ mode+56(FP), R13
+	TESTQ $1, R13
 	JNZ more
 	MOVQ init+48(FP), R11
 	VPBROADCASTD 0(R11), Z0
@@ -754,6 +826,8 @@ TEXT ·packed5AVX512(SB), NOSPLIT, $0-80
 	VPBROADCASTD 16(R11), Z17
 	VPBROADCASTD 16(R11), Z18
 	VPBROADCASTD 16(R11), Z19
+	TESTQ $2, R13
+	JNZ start
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 128(DI)
@@ -979,6 +1053,9 @@ single:
 store:
 	LEAQ (DX)(DX*2), R10
 	LEAQ (DX)(DX*4), R12
+	MOVQ mode+56(FP), R13
+	TESTQ $2, R13
+	JNZ past
 	VMOVDQU32 Z0, 0(DI)
 	VMOVDQU32 Z1, 64(DI)
 	VMOVDQU32 Z2, 128(DI)
@@ -1001,8 +1078,31 @@ store:
 	VMOVDQU32 Z19, 192(DI)(DX*4)
 	VZEROUPPER
 	RET
+past:
+	VMOVNTDQ Z0, 0(DI)
+	VMOVNTDQ Z1, 64(DI)
+	VMOVNTDQ Z2, 128(DI)
+	VMOVNTDQ Z3, 192(DI)
+	VMOVNTDQ Z4, 0(DI)(DX*1)
+	VMOVNTDQ Z5, 64(DI)(DX*1)
+	VMOVNTDQ Z6, 128(DI)(DX*1)
+	VMOVNTDQ Z7, 192(DI)(DX*1)
+	VMOVNTDQ Z8, 0(DI)(DX*2)
+	VMOVNTDQ Z9, 64(DI)(DX*2)
+	VMOVNTDQ Z10, 128(DI)(DX*2)
+	VMOVNTDQ Z11, 192(DI)(DX*2)
+	VMOVNTDQ Z12, 0(DI)(R10*1)
+	VMOVNTDQ Z13, 64(DI)(R10*1)
+	VMOVNTDQ Z14, 128(DI)(R10*1)
+	VMOVNTDQ Z15, 192(DI)(R10*1)
+	VMOVNTDQ Z16, 0(DI)(DX*4)
+	VMOVNTDQ Z17, 64(DI)(DX*4)
+	VMOVNTDQ Z18, 128(DI)(DX*4)
+	VMOVNTDQ Z19, 192(DI)(DX*4)
+	VZEROUPPER
+	RET
 
-// func packed6AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more int, fetch *int8, ahead int)
+// func packed6AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, mode int, fetch *int8, ahead int)
 TEXT ·packed6AVX512(SB), NOSPLIT, $0-80
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), DX
@@ -1014,8 +1114,8 @@ TEXT ·packed6AVX512(SB), NOSPLIT, $0-80
 	LEAQ (BX)(BX*4), R9
 	LEAQ (DX)(DX*2), R10
 	LEAQ (DX)(DX*4), R12
-	MOVQ more+56(FP), R13
-	TESTQ R13, R13
+	MOVQ mode+56(FP), R13
+	TESTQ $1, R13
 	JNZ more
 	MOVQ init+48(FP), R11
 	VPBROADCASTD 0(R11), Z0
@@ -1042,6 +1142,8 @@ TEXT ·packed6AVX512(SB), NOSPLIT, $0-80
 	VPBROADCASTD 20(R11), Z21
 	VPBROADCASTD 20(R11), Z22
 	VPBROADCASTD 20(R11), Z23
+	TESTQ $2, R13
+	JNZ start
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 128(DI)
@@ -1301,6 +1403,9 @@ single:
 store:
 	LEAQ (DX)(DX*2), R10
 	LEAQ (DX)(DX*4), R12
+	MOVQ mode+56(FP), R13
+	TESTQ $2, R13
+	JNZ past
 	VMOVDQU32 Z0, 0(DI)
 	VMOVDQU32 Z1, 64(DI)
 	VMOVDQU32 Z2, 128(DI)
@@ -1325,5 +1430,32 @@ store:
 	VMOVDQU32 Z21, 64(DI)(R12*1)
 	VMOVDQU32 Z22, 128(DI)(R12*1)
 	VMOVDQU32 Z23, 192(DI)(R12*1)
+	VZEROUPPER
+	RET
+past:
+	VMOVNTDQ Z0, 0(DI)
+	VMOVNTDQ Z1, 64(DI)
+	VMOVNTDQ Z2, 128(DI)
+	VMOVNTDQ Z3, 192(DI)
+	VMOVNTDQ Z4, 0(DI)(DX*1)
+	VMOVNTDQ Z5, 64(DI)(DX*1)
+	VMOVNTDQ Z6, 128(DI)(DX*1)
+	VMOVNTDQ Z7, 192(DI)(DX*1)
+	VMOVNTDQ Z8, 0(DI)(DX*2)
+	VMOVNTDQ Z9, 64(DI)(DX*2)
+	VMOVNTDQ Z10, 128(DI)(DX*2)
+	VMOVNTDQ Z11, 192(DI)(DX*2)
+	VMOVNTDQ Z12, 0(DI)(R10*1)
+	VMOVNTDQ Z13, 64(DI)(R10*1)
+	VMOVNTDQ Z14, 128(DI)(R10*1)
+	VMOVNTDQ Z15, 192(DI)(R10*1)
+	VMOVNTDQ Z16, 0(DI)(DX*4)
+	VMOVNTDQ Z17, 64(DI)(DX*4)
+	VMOVNTDQ Z18, 128(DI)(DX*4)
+	VMOVNTDQ Z19, 192(DI)(DX*4)
+	VMOVNTDQ Z20, 0(DI)(R12*1)
+	VMOVNTDQ Z21, 64(DI)(R12*1)
+	VMOVNTDQ Z22, 128(DI)(R12*1)
+	VMOVNTDQ Z23, 192(DI)(R12*1)
 	VZEROUPPER
 	RET

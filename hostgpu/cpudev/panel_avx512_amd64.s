@@ -2,7 +2,7 @@
 
 #include "textflag.h"
 
-// func panel1AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more int, fetch *int8, ahead int)
+// func panel1AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, mode int, fetch *int8, ahead int)
 TEXT ·panel1AVX512(SB), NOSPLIT, $0-80
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), DX
@@ -14,14 +14,16 @@ TEXT ·panel1AVX512(SB), NOSPLIT, $0-80
 	LEAQ (BX)(BX*4), R9
 	LEAQ (DX)(DX*2), R10
 	LEAQ (DX)(DX*4), R12
-	MOVQ more+56(FP), R13
-	TESTQ R13, R13
+	MOVQ mode+56(FP), R13
+	TESTQ $1, R13
 	JNZ more
 	MOVQ init+48(FP), R11
 	VPBROADCASTD 0(R11), Z0
 	VPBROADCASTD 0(R11), Z1
 	VPBROADCASTD 0(R11), Z2
 	VPBROADCASTD 0(R11), Z3
+	TESTQ $2, R13
+	JNZ start
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 128(DI)
@@ -105,14 +107,24 @@ single:
 store:
 	LEAQ (DX)(DX*2), R10
 	LEAQ (DX)(DX*4), R12
+	MOVQ mode+56(FP), R13
+	TESTQ $2, R13
+	JNZ past
 	VMOVDQU32 Z0, 0(DI)
 	VMOVDQU32 Z1, 64(DI)
 	VMOVDQU32 Z2, 128(DI)
 	VMOVDQU32 Z3, 192(DI)
 	VZEROUPPER
 	RET
+past:
+	VMOVNTDQ Z0, 0(DI)
+	VMOVNTDQ Z1, 64(DI)
+	VMOVNTDQ Z2, 128(DI)
+	VMOVNTDQ Z3, 192(DI)
+	VZEROUPPER
+	RET
 
-// func panel2AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more int, fetch *int8, ahead int)
+// func panel2AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, mode int, fetch *int8, ahead int)
 TEXT ·panel2AVX512(SB), NOSPLIT, $0-80
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), DX
@@ -124,8 +136,8 @@ TEXT ·panel2AVX512(SB), NOSPLIT, $0-80
 	LEAQ (BX)(BX*4), R9
 	LEAQ (DX)(DX*2), R10
 	LEAQ (DX)(DX*4), R12
-	MOVQ more+56(FP), R13
-	TESTQ R13, R13
+	MOVQ mode+56(FP), R13
+	TESTQ $1, R13
 	JNZ more
 	MOVQ init+48(FP), R11
 	VPBROADCASTD 0(R11), Z0
@@ -136,6 +148,8 @@ TEXT ·panel2AVX512(SB), NOSPLIT, $0-80
 	VPBROADCASTD 4(R11), Z5
 	VPBROADCASTD 4(R11), Z6
 	VPBROADCASTD 4(R11), Z7
+	TESTQ $2, R13
+	JNZ start
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 128(DI)
@@ -253,6 +267,9 @@ single:
 store:
 	LEAQ (DX)(DX*2), R10
 	LEAQ (DX)(DX*4), R12
+	MOVQ mode+56(FP), R13
+	TESTQ $2, R13
+	JNZ past
 	VMOVDQU32 Z0, 0(DI)
 	VMOVDQU32 Z1, 64(DI)
 	VMOVDQU32 Z2, 128(DI)
@@ -263,8 +280,19 @@ store:
 	VMOVDQU32 Z7, 192(DI)(DX*1)
 	VZEROUPPER
 	RET
+past:
+	VMOVNTDQ Z0, 0(DI)
+	VMOVNTDQ Z1, 64(DI)
+	VMOVNTDQ Z2, 128(DI)
+	VMOVNTDQ Z3, 192(DI)
+	VMOVNTDQ Z4, 0(DI)(DX*1)
+	VMOVNTDQ Z5, 64(DI)(DX*1)
+	VMOVNTDQ Z6, 128(DI)(DX*1)
+	VMOVNTDQ Z7, 192(DI)(DX*1)
+	VZEROUPPER
+	RET
 
-// func panel3AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more int, fetch *int8, ahead int)
+// func panel3AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, mode int, fetch *int8, ahead int)
 TEXT ·panel3AVX512(SB), NOSPLIT, $0-80
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), DX
@@ -276,8 +304,8 @@ TEXT ·panel3AVX512(SB), NOSPLIT, $0-80
 	LEAQ (BX)(BX*4), R9
 	LEAQ (DX)(DX*2), R10
 	LEAQ (DX)(DX*4), R12
-	MOVQ more+56(FP), R13
-	TESTQ R13, R13
+	MOVQ mode+56(FP), R13
+	TESTQ $1, R13
 	JNZ more
 	MOVQ init+48(FP), R11
 	VPBROADCASTD 0(R11), Z0
@@ -292,6 +320,8 @@ TEXT ·panel3AVX512(SB), NOSPLIT, $0-80
 	VPBROADCASTD 8(R11), Z9
 	VPBROADCASTD 8(R11), Z10
 	VPBROADCASTD 8(R11), Z11
+	TESTQ $2, R13
+	JNZ start
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 128(DI)
@@ -443,6 +473,9 @@ single:
 store:
 	LEAQ (DX)(DX*2), R10
 	LEAQ (DX)(DX*4), R12
+	MOVQ mode+56(FP), R13
+	TESTQ $2, R13
+	JNZ past
 	VMOVDQU32 Z0, 0(DI)
 	VMOVDQU32 Z1, 64(DI)
 	VMOVDQU32 Z2, 128(DI)
@@ -457,8 +490,23 @@ store:
 	VMOVDQU32 Z11, 192(DI)(DX*2)
 	VZEROUPPER
 	RET
+past:
+	VMOVNTDQ Z0, 0(DI)
+	VMOVNTDQ Z1, 64(DI)
+	VMOVNTDQ Z2, 128(DI)
+	VMOVNTDQ Z3, 192(DI)
+	VMOVNTDQ Z4, 0(DI)(DX*1)
+	VMOVNTDQ Z5, 64(DI)(DX*1)
+	VMOVNTDQ Z6, 128(DI)(DX*1)
+	VMOVNTDQ Z7, 192(DI)(DX*1)
+	VMOVNTDQ Z8, 0(DI)(DX*2)
+	VMOVNTDQ Z9, 64(DI)(DX*2)
+	VMOVNTDQ Z10, 128(DI)(DX*2)
+	VMOVNTDQ Z11, 192(DI)(DX*2)
+	VZEROUPPER
+	RET
 
-// func panel4AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more int, fetch *int8, ahead int)
+// func panel4AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, mode int, fetch *int8, ahead int)
 TEXT ·panel4AVX512(SB), NOSPLIT, $0-80
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), DX
@@ -470,8 +518,8 @@ TEXT ·panel4AVX512(SB), NOSPLIT, $0-80
 	LEAQ (BX)(BX*4), R9
 	LEAQ (DX)(DX*2), R10
 	LEAQ (DX)(DX*4), R12
-	MOVQ more+56(FP), R13
-	TESTQ R13, R13
+	MOVQ mode+56(FP), R13
+	TESTQ $1, R13
 	JNZ more
 	MOVQ init+48(FP), R11
 	VPBROADCASTD 0(R11), Z0
@@ -490,6 +538,8 @@ TEXT ·panel4AVX512(SB), NOSPLIT, $0-80
 	VPBROADCASTD 12(R11), Z13
 	VPBROADCASTD 12(R11), Z14
 	VPBROADCASTD 12(R11), Z15
+	TESTQ $2, R13
+	JNZ start
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 128(DI)
@@ -675,6 +725,9 @@ single:
 store:
 	LEAQ (DX)(DX*2), R10
 	LEAQ (DX)(DX*4), R12
+	MOVQ mode+56(FP), R13
+	TESTQ $2, R13
+	JNZ past
 	VMOVDQU32 Z0, 0(DI)
 	VMOVDQU32 Z1, 64(DI)
 	VMOVDQU32 Z2, 128(DI)
@@ -693,8 +746,27 @@ store:
 	VMOVDQU32 Z15, 192(DI)(R10*1)
 	VZEROUPPER
 	RET
+past:
+	VMOVNTDQ Z0, 0(DI)
+	VMOVNTDQ Z1, 64(DI)
+	VMOVNTDQ Z2, 128(DI)
+	VMOVNTDQ Z3, 192(DI)
+	VMOVNTDQ Z4, 0(DI)(DX*1)
+	VMOVNTDQ Z5, 64(DI)(DX*1)
+	VMOVNTDQ Z6, 128(DI)(DX*1)
+	VMOVNTDQ Z7, 192(DI)(DX*1)
+	VMOVNTDQ Z8, 0(DI)(DX*2)
+	VMOVNTDQ Z9, 64(DI)(DX*2)
+	VMOVNTDQ Z10, 128(DI)(DX*2)
+	VMOVNTDQ Z11, 192(DI)(DX*2)
+	VMOVNTDQ Z12, 0(DI)(R10*1)
+	VMOVNTDQ Z13, 64(DI)(R10*1)
+	VMOVNTDQ Z14, 128(DI)(R10*1)
+	VMOVNTDQ Z15, 192(DI)(R10*1)
+	VZEROUPPER
+	RET
 
-// func panel5AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more int, fetch *int8, ahead int)
+// func panel5AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, mode int, fetch *int8, ahead int)
 TEXT ·panel5AVX512(SB), NOSPLIT, $0-80
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), DX
@@ -706,8 +778,8 @@ TEXT ·panel5AVX512(SB), NOSPLIT, $0-80
 	LEAQ (BX)(BX*4), R9
 	LEAQ (DX)(DX*2), R10
 	LEAQ (DX)(DX*4), R12
-	MOVQ more+56(FP), R13
-	TESTQ R13, R13
+	MOVQ mode+56(FP), R13
+	TESTQ $1, R13
 	JNZ more
 	MOVQ init+48(FP), R11
 	VPBROADCASTD 0(R11), Z0
@@ -730,6 +802,8 @@ TEXT ·panel5AVX512(SB), NOSPLIT, $0-80
 	VPBROADCASTD 16(R11), Z17
 	VPBROADCASTD 16(R11), Z18
 	VPBROADCASTD 16(R11), Z19
+	TESTQ $2, R13
+	JNZ start
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 128(DI)
@@ -949,6 +1023,9 @@ single:
 store:
 	LEAQ (DX)(DX*2), R10
 	LEAQ (DX)(DX*4), R12
+	MOVQ mode+56(FP), R13
+	TESTQ $2, R13
+	JNZ past
 	VMOVDQU32 Z0, 0(DI)
 	VMOVDQU32 Z1, 64(DI)
 	VMOVDQU32 Z2, 128(DI)
@@ -971,8 +1048,31 @@ store:
 	VMOVDQU32 Z19, 192(DI)(DX*4)
 	VZEROUPPER
 	RET
+past:
+	VMOVNTDQ Z0, 0(DI)
+	VMOVNTDQ Z1, 64(DI)
+	VMOVNTDQ Z2, 128(DI)
+	VMOVNTDQ Z3, 192(DI)
+	VMOVNTDQ Z4, 0(DI)(DX*1)
+	VMOVNTDQ Z5, 64(DI)(DX*1)
+	VMOVNTDQ Z6, 128(DI)(DX*1)
+	VMOVNTDQ Z7, 192(DI)(DX*1)
+	VMOVNTDQ Z8, 0(DI)(DX*2)
+	VMOVNTDQ Z9, 64(DI)(DX*2)
+	VMOVNTDQ Z10, 128(DI)(DX*2)
+	VMOVNTDQ Z11, 192(DI)(DX*2)
+	VMOVNTDQ Z12, 0(DI)(R10*1)
+	VMOVNTDQ Z13, 64(DI)(R10*1)
+	VMOVNTDQ Z14, 128(DI)(R10*1)
+	VMOVNTDQ Z15, 192(DI)(R10*1)
+	VMOVNTDQ Z16, 0(DI)(DX*4)
+	VMOVNTDQ Z17, 64(DI)(DX*4)
+	VMOVNTDQ Z18, 128(DI)(DX*4)
+	VMOVNTDQ Z19, 192(DI)(DX*4)
+	VZEROUPPER
+	RET
 
-// func panel6AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more int, fetch *int8, ahead int)
+// func panel6AVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, mode int, fetch *int8, ahead int)
 TEXT ·panel6AVX512(SB), NOSPLIT, $0-80
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), DX
@@ -984,8 +1084,8 @@ TEXT ·panel6AVX512(SB), NOSPLIT, $0-80
 	LEAQ (BX)(BX*4), R9
 	LEAQ (DX)(DX*2), R10
 	LEAQ (DX)(DX*4), R12
-	MOVQ more+56(FP), R13
-	TESTQ R13, R13
+	MOVQ mode+56(FP), R13
+	TESTQ $1, R13
 	JNZ more
 	MOVQ init+48(FP), R11
 	VPBROADCASTD 0(R11), Z0
@@ -1012,6 +1112,8 @@ TEXT ·panel6AVX512(SB), NOSPLIT, $0-80
 	VPBROADCASTD 20(R11), Z21
 	VPBROADCASTD 20(R11), Z22
 	VPBROADCASTD 20(R11), Z23
+	TESTQ $2, R13
+	JNZ start
 	PREFETCHT0 0(DI)
 	PREFETCHT0 64(DI)
 	PREFETCHT0 128(DI)
@@ -1265,6 +1367,9 @@ single:
 store:
 	LEAQ (DX)(DX*2), R10
 	LEAQ (DX)(DX*4), R12
+	MOVQ mode+56(FP), R13
+	TESTQ $2, R13
+	JNZ past
 	VMOVDQU32 Z0, 0(DI)
 	VMOVDQU32 Z1, 64(DI)
 	VMOVDQU32 Z2, 128(DI)
@@ -1289,6 +1394,33 @@ store:
 	VMOVDQU32 Z21, 64(DI)(R12*1)
 	VMOVDQU32 Z22, 128(DI)(R12*1)
 	VMOVDQU32 Z23, 192(DI)(R12*1)
+	VZEROUPPER
+	RET
+past:
+	VMOVNTDQ Z0, 0(DI)
+	VMOVNTDQ Z1, 64(DI)
+	VMOVNTDQ Z2, 128(DI)
+	VMOVNTDQ Z3, 192(DI)
+	VMOVNTDQ Z4, 0(DI)(DX*1)
+	VMOVNTDQ Z5, 64(DI)(DX*1)
+	VMOVNTDQ Z6, 128(DI)(DX*1)
+	VMOVNTDQ Z7, 192(DI)(DX*1)
+	VMOVNTDQ Z8, 0(DI)(DX*2)
+	VMOVNTDQ Z9, 64(DI)(DX*2)
+	VMOVNTDQ Z10, 128(DI)(DX*2)
+	VMOVNTDQ Z11, 192(DI)(DX*2)
+	VMOVNTDQ Z12, 0(DI)(R10*1)
+	VMOVNTDQ Z13, 64(DI)(R10*1)
+	VMOVNTDQ Z14, 128(DI)(R10*1)
+	VMOVNTDQ Z15, 192(DI)(R10*1)
+	VMOVNTDQ Z16, 0(DI)(DX*4)
+	VMOVNTDQ Z17, 64(DI)(DX*4)
+	VMOVNTDQ Z18, 128(DI)(DX*4)
+	VMOVNTDQ Z19, 192(DI)(DX*4)
+	VMOVNTDQ Z20, 0(DI)(R12*1)
+	VMOVNTDQ Z21, 64(DI)(R12*1)
+	VMOVNTDQ Z22, 128(DI)(R12*1)
+	VMOVNTDQ Z23, 192(DI)(R12*1)
 	VZEROUPPER
 	RET
 
@@ -1435,4 +1567,9 @@ loop:
 	DECQ CX
 	JNZ loop
 	VZEROUPPER
+	RET
+
+// func storeFence()
+TEXT ·storeFence(SB), NOSPLIT, $0-0
+	SFENCE
 	RET

@@ -70,6 +70,7 @@ func generate() map[string][]byte {
 			panel512(f, "panel", rows, 2)
 		}
 		pack512(f)
+		fence(f)
 	})
 	add("packed_avx512_amd64.s", func(f *file) {
 		for rows := 1; rows <= maxRows; rows++ {

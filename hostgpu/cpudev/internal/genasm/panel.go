@@ -6,8 +6,11 @@ import "fmt"
 // four k, 64 columns of four bytes, top bit flipped. Four bytes of a are
 // broadcast at a time, so that nothing has to be summed across lanes.
 //
+// mode has bit 0 set to add to c and bit 1 to write c past the caches, which
+// wants it aligned to lines and storeFence after the last tile.
+//
 // What is needed next is fetched meanwhile: the tile of c, which is written at
-// the end; the rows of a that the next tile takes, 16 bytes a step and thus
+// the end, unless past the caches; the rows of a that the next tile takes, 16 bytes a step and thus
 // every line four times, which costs nothing; and two lines a step from fetch
 // on, advancing by ahead bytes: the next panel before it is packed.
 //
@@ -21,7 +24,7 @@ import "fmt"
 // the loop: fetch and ahead.
 func panel512(f *file, name string, rows, lines int) {
 	f.text(fmt.Sprintf("%s%dAVX512", name, rows), 80,
-		fmt.Sprintf("func %s%dAVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, more int, fetch *int8, ahead int)", name, rows))
+		fmt.Sprintf("func %s%dAVX512(c *int32, ldc int, a *int8, lda int, b *byte, quads int, init *int32, mode int, fetch *int8, ahead int)", name, rows))
 	f.op("MOVQ c+0(FP), DI")
 	f.op("MOVQ ldc+8(FP), DX")
 	f.op("MOVQ a+16(FP), AX")
@@ -32,8 +35,8 @@ func panel512(f *file, name string, rows, lines int) {
 	f.op("LEAQ (BX)(BX*4), R9")
 	f.op("LEAQ (DX)(DX*2), R10")
 	f.op("LEAQ (DX)(DX*4), R12")
-	f.op("MOVQ more+56(FP), R13")
-	f.op("TESTQ R13, R13")
+	f.op("MOVQ mode+56(FP), R13")
+	f.op("TESTQ $1, R13")
 	f.op("JNZ more")
 	f.op("MOVQ init+48(FP), R11")
 	for i := range rows {
@@ -41,6 +44,8 @@ func panel512(f *file, name string, rows, lines int) {
 			f.op("VPBROADCASTD %d(R11), Z%d", 4*i, 4*i+j)
 		}
 	}
+	f.op("TESTQ $2, R13")
+	f.op("JNZ start")
 	for i := range rows {
 		for j := range 4 {
 			f.op("PREFETCHT0 %d%s", 64*j, rowAddr(i, "DI", "DX", "R10", "R12"))
@@ -101,12 +106,28 @@ func panel512(f *file, name string, rows, lines int) {
 	f.label("store")
 	f.op("LEAQ (DX)(DX*2), R10")
 	f.op("LEAQ (DX)(DX*4), R12")
-	for i := range rows {
-		for j := range 4 {
-			f.op("VMOVDQU32 Z%d, %d%s", 4*i+j, 64*j, rowAddr(i, "DI", "DX", "R10", "R12"))
+	f.op("MOVQ mode+56(FP), R13")
+	f.op("TESTQ $2, R13")
+	f.op("JNZ past")
+	store := func(op string) {
+		for i := range rows {
+			for j := range 4 {
+				f.op("%s Z%d, %d%s", op, 4*i+j, 64*j, rowAddr(i, "DI", "DX", "R10", "R12"))
+			}
 		}
+		f.op("VZEROUPPER")
+		f.op("RET")
 	}
-	f.op("VZEROUPPER")
+	store("VMOVDQU32")
+	f.label("past")
+	store("VMOVNTDQ")
+	f.WriteString("\n")
+}
+
+// fence orders what was written past the caches before all that is written later.
+func fence(f *file) {
+	f.text("storeFence", 0, "func storeFence()")
+	f.op("SFENCE")
 	f.op("RET")
 	f.WriteString("\n")
 }
