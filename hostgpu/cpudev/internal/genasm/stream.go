@@ -97,11 +97,11 @@ func stream512(f *file, rows int) {
 	f.WriteString("\n")
 }
 
-// stream256 is the same for one row with AVX2, and without init. Ten
-// instructions wait for a line of b, so it is fetched further ahead.
+// stream256 is the same for one row with AVX2, and without init. The loads of
+// two lines of b come before anything that waits for them; prefetches would only
+// take the places of misses that the processor's own prefetcher uses better.
 //
-// Registers: Y0..Y3 sums, a column each; Y8 a; Y10 |a|; Y12 b; Y13 products;
-// Y15 ones. AX a; SI b, R13 the start of its row, DX its stride; CX blocks left
+// Registers: Y0..Y3 sums, a column each; Y4..Y7 b; Y10 |a|; Y13 products; Y15 ones. AX a; SI b, R13 the start of its row, DX its stride; CX blocks left
 // of a column, R11 whether 16 bytes follow them; R12 groups left.
 func stream256(f *file) {
 	const cols, unroll = 4, 4
@@ -117,11 +117,10 @@ func stream256(f *file) {
 	for j := range cols {
 		f.op("VPXOR Y%d, Y%d, Y%d", j, j, j)
 	}
-	step := func(v string, j, at int) {
-		f.op("VMOVDQU %d(AX), %s8", at, v)
-		f.op("VPABSB Y8, Y10")
-		f.op("VMOVDQU %d(SI), %s12", at, v)
-		f.op("VPSIGNB Y8, Y12, Y13")
+	load := func(v string, block int) { f.op("VMOVDQU %d(SI), %s%d", 32*block, v, 4+block) }
+	step := func(v string, j, block int) {
+		f.op("VPABSB %d(AX), %s10", 32*block, v)
+		f.op("VPSIGNB %d(AX), %s%d, %s13", 32*block, v, 4+block, v)
 		f.op("VPMADDUBSW Y13, Y10, Y13")
 		f.op("VPMADDWD Y15, Y13, Y13")
 		f.op("VPADDD Y13, Y%d, Y%d", j, j)
@@ -134,10 +133,10 @@ func stream256(f *file) {
 		f.op("JLT rest%d", j)
 		f.label(fmt.Sprintf("loop%d", j))
 		for block := range unroll {
-			if block%2 == 0 {
-				f.op("PREFETCHT1 %d(SI)", 8192+32*block)
-			}
-			step("Y", j, 32*block)
+			load("Y", block)
+		}
+		for block := range unroll {
+			step("Y", j, block)
 		}
 		f.op("ADDQ $%d, AX", 32*unroll)
 		f.op("ADDQ $%d, SI", 32*unroll)
@@ -147,6 +146,7 @@ func stream256(f *file) {
 		f.op("ADDQ $%d, CX", unroll)
 		f.op("JZ tail%d", j)
 		f.label(fmt.Sprintf("single%d", j))
+		load("Y", 0)
 		step("Y", j, 0)
 		f.op("ADDQ $32, AX")
 		f.op("ADDQ $32, SI")
@@ -155,6 +155,7 @@ func stream256(f *file) {
 		f.label(fmt.Sprintf("tail%d", j))
 		f.op("TESTQ R11, R11")
 		f.op("JZ next%d", j)
+		load("X", 0)
 		step("X", j, 0)
 		f.label(fmt.Sprintf("next%d", j))
 		f.op("ADDQ DX, R13")
