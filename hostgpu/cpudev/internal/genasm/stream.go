@@ -5,7 +5,9 @@ import (
 )
 
 // stream512 is dot512 for a few rows, where the time goes into reading b: it
-// takes the columns one after another, so that memory is read in its order.
+// takes the columns one after another, so that memory is read in its order, four
+// lines loaded before anything waits for them. Prefetches would only take the places of
+// misses that the processor's own prefetcher uses better.
 // Four columns are a group, for the sake of the sums across lanes.
 //
 // Registers: Z0.. sums, row by row, a column each; Z24..Z27 b; Z31 0x80 bytes.
@@ -53,7 +55,6 @@ func stream512(f *file, rows int) {
 		f.label(fmt.Sprintf("loop%d", j))
 		for block := range 4 {
 			f.op("VPXORD %d(SI), Z31, Z%d", 64*block, 24+block)
-			f.op("%s %s+%d(SI)", "PREFETCHT1", "2048", 64*block)
 		}
 		for block := range 4 {
 			for i := range rows {
@@ -97,9 +98,8 @@ func stream512(f *file, rows int) {
 	f.WriteString("\n")
 }
 
-// stream256 is the same for one row with AVX2, and without init. The loads of
-// two lines of b come before anything that waits for them; prefetches would only
-// take the places of misses that the processor's own prefetcher uses better.
+// stream256 is the same for one row with AVX2, and without init. Two
+// lines of b are loaded at a time.
 //
 // Registers: Y0..Y3 sums, a column each; Y4..Y7 b; Y10 |a|; Y13 products; Y15 ones. AX a; SI b, R13 the start of its row, DX its stride; CX blocks left
 // of a column, R11 whether 16 bytes follow them; R12 groups left.
