@@ -20,14 +20,15 @@ import (
 func moduleCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "module",
-		Short: "Check, benchmark and name a module before it is proposed",
+		Short: "Check, limit, benchmark and name a module before it is proposed",
 		Long: "Tools of a module's author. They need no network: what they say follows from the module and\n" +
 			"the default parameters of the chain. A module is a file, or the name of one that ships.",
 		Example: "  assay module check my.wasm --params 08000000\n" +
+			"  assay module limit my.wasm --memory-pages 256\n" +
 			"  assay module bench my.wasm --params 08000000\n" +
 			"  assay module hash my.wasm",
 	}
-	cmd.AddCommand(moduleCheckCommand(), moduleBenchCommand(), moduleHashCommand())
+	cmd.AddCommand(moduleCheckCommand(), moduleLimitCommand(), moduleBenchCommand(), moduleHashCommand())
 	return cmd
 }
 

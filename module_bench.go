@@ -131,7 +131,7 @@ func (r *benchReport) measure(ctx context.Context, dev device.Device, w recheck.
 		return err
 	}
 	defer mod.Close()
-	if w.TensorBytes, err = tensorNeed(ctx, e.native, mod, w, batch); err != nil {
+	if w.TensorBytes, _, err = tensorNeed(ctx, e.native, mod, w, batch); err != nil {
 		return benchError(err)
 	}
 	r.TensorBytes = w.TensorBytes
@@ -159,11 +159,11 @@ const benchTime = 2 * time.Second
 
 // mine computes units in batches.
 func (r *benchReport) mine(ctx context.Context, rt *sandbox.Runtime, dev device.Device, mod *sandbox.Module, w recheck.Work, units, batch int) error {
-	_, setup, unit, err := runUnits(ctx, dev, mod, w, []uint64{0}) // also warms the device
+	one, err := runUnits(ctx, dev, mod, w, []uint64{0}) // also warms the device
 	if err != nil {
 		return err
 	}
-	r.GasSetup, r.GasPerUnit = setup, unit
+	r.GasSetup, r.GasPerUnit = one.setup, one.gas
 	start := time.Now()
 	s, err := recheck.Open(ctx, rt, dev, w)
 	if err != nil {

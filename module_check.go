@@ -34,6 +34,7 @@ type moduleReport struct {
 	Kind        string   `json:"kind,omitempty"`
 	ABI         int      `json:"abi,omitempty"`
 	MemoryPages uint32   `json:"memory_pages,omitempty"` // most, of 64 KiB
+	PagesUsed   uint32   `json:"pages_used,omitempty"`   // by set-up and a batch of units
 	GasInstance int64    `json:"gas_instance,omitempty"`
 	CheckMillis float64  `json:"check_ms,omitempty"`
 
@@ -183,7 +184,14 @@ func (r *moduleReport) check(ctx context.Context, w recheck.Work, batch int) err
 		r.Warnings = append(r.Warnings, "what an answer costs depends on the model and the request: it was not run")
 		return in.Close()
 	}
-	return r.run(ctx, e, mod, w, batch)
+	if err := r.run(ctx, e, mod, w, batch); err != nil {
+		return err
+	}
+	if n := limitAdvice(m, r.PagesUsed); n > 0 {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("a load is priced at %d gas for %d pages, %d were used: it would be %d after `assay module limit --memory-pages %d`",
+			loadPrice(m, 0), r.MemoryPages, r.PagesUsed, loadPrice(m, n), n))
+	}
+	return nil
 }
 
 // triedUnits are the units that a check computes: near, far and in between.
@@ -191,33 +199,33 @@ var triedUnits = []uint64{0, 1, 2, 1<<40 + 3, 1<<63 - 25}
 
 // run measures the proof of work and compares its digests.
 func (r *moduleReport) run(ctx context.Context, e *engine, mod *sandbox.Module, w recheck.Work, size int) (err error) {
-	if w.TensorBytes, err = tensorNeed(ctx, e.native, mod, w, size); err != nil {
+	if w.TensorBytes, r.PagesUsed, err = tensorNeed(ctx, e.native, mod, w, size); err != nil {
 		return err
 	}
 	r.ABI, r.TensorBytes = abi.Version, w.TensorBytes
-	batch, setup, _, err := runUnits(ctx, e.wasm, mod, w, triedUnits)
+	batch, err := runUnits(ctx, e.wasm, mod, w, triedUnits)
 	if err != nil {
 		return err
 	}
-	r.GasSetup = setup
+	r.GasSetup = batch.setup
 	for i, x := range triedUnits {
-		one, _, gas, err := runUnits(ctx, e.wasm, mod, w, []uint64{x})
+		one, err := runUnits(ctx, e.wasm, mod, w, []uint64{x})
 		if err != nil {
 			return err
 		}
-		if one[0] != batch[i] {
+		if one.digests[0] != batch.digests[i] {
 			return fmt.Errorf("%w: unit %d has another digest alone than in a batch", errModuleRefused, x)
 		}
-		r.GasUnit = max(r.GasUnit, gas)
-		if r.GasUnitMin == 0 || gas < r.GasUnitMin {
-			r.GasUnitMin = gas
+		r.GasUnit = max(r.GasUnit, one.gas)
+		if r.GasUnitMin == 0 || one.gas < r.GasUnitMin {
+			r.GasUnitMin = one.gas
 		}
 	}
-	native, _, _, err := runUnits(ctx, e.native, mod, w, triedUnits)
+	native, err := runUnits(ctx, e.native, mod, w, triedUnits)
 	if err != nil {
 		return err
 	}
-	if !slices.Equal(native, batch) {
+	if !slices.Equal(native.digests, batch.digests) {
 		return fmt.Errorf("%w: %s and %s give other digests", errModuleRefused, e.native.Name(), e.wasm.Name())
 	}
 	r.Devices = []string{e.wasm.Name(), e.native.Name()}
@@ -288,6 +296,7 @@ func (r *moduleReport) print(w io.Writer) {
 	}
 	if r.GasUnit > 0 {
 		row("unit", "%d gas", r.GasUnit)
+		row("pages", "%d of memory used by a batch", r.PagesUsed)
 		row("tensors", "%d bytes", r.TensorBytes)
 	}
 	if len(r.Devices) > 0 {

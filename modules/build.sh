@@ -1,6 +1,6 @@
 #!/bin/sh
-# Rebuilds the guests that modules/catalog embeds, then their manifests and the
-# integer model. Bytes depend on the Go release alone, which catalog/toolchain.txt
+# Rebuilds the guests that modules/catalog embeds, with the maximum of memory
+# that their manifests state, then the manifests and the integer model. Bytes depend on the Go release alone, which catalog/toolchain.txt
 # records; the reference kernels have a script of their own.
 set -eu
 cd "$(dirname "$0")"
@@ -11,5 +11,5 @@ for m in transformerpow hashpow llama; do
 done
 if [ "$out" = catalog ]; then
 	go env GOVERSION >catalog/toolchain.txt
-	go run ./catalog/gen
 fi
+go run ./catalog/gen "$out"

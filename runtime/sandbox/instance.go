@@ -367,6 +367,16 @@ func (in *Instance) Check(ctx context.Context) (Outcome, error) {
 	return in.call(ctx, phaseCheck, abi.ExportCheck, in.job.Gas)
 }
 
+// Pages is how large the instance's memory is now, in pages of 64 KiB.
+func (in *Instance) Pages() uint32 {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.closed || in.mem == nil {
+		return 0
+	}
+	return in.mem.Size() >> 16
+}
+
 func (in *Instance) ready() error {
 	switch {
 	case in.closed:

@@ -72,13 +72,12 @@ func Decode(b []byte, max Limits) (*Module, error) {
 
 // Encode writes the sections of m as they were found.
 func (m *Module) Encode() []byte {
-	out := append(make([]byte, 0, len(m.Bytes)), header...)
+	w := &Writer{out: make([]byte, 0, len(m.Bytes))}
+	w.Header()
 	for _, s := range m.Sections {
-		out = append(out, s.ID)
-		out = appendPadded(out, uint32(len(s.Payload)), s.SizeWidth)
-		out = append(out, s.Payload...)
+		w.padded(s)
 	}
-	return out
+	return w.Bytes()
 }
 
 type decoder struct {

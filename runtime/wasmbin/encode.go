@@ -39,6 +39,13 @@ func (w *Writer) Raw(s Section) {
 	w.out = append(w.out, s.Payload...)
 }
 
+// padded copies a section with its size in as many bytes as it was found.
+func (w *Writer) padded(s Section) {
+	w.out = append(w.out, s.ID)
+	w.out = appendPadded(w.out, uint32(len(s.Payload)), s.SizeWidth)
+	w.out = append(w.out, s.Payload...)
+}
+
 // Items writes section id with the entries of s (of a decoded module, or the
 // zero Section) followed by n more entries, encoded in added.
 func (w *Writer) Items(id byte, s Section, n int, added []byte) {

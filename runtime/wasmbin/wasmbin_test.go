@@ -38,6 +38,9 @@ func TestSignedLEB(t *testing.T) {
 		if got := r.sleb(64); got != v || r.err != nil || r.left() != 0 {
 			t.Errorf("%d: read %d, %v", v, got, r.err)
 		}
+		if got, n := S64(append(b, 0x7F)); got != v || n != len(b) {
+			t.Errorf("%d: read %d in %d bytes", v, got, n)
+		}
 		r = &reader{buf: b, end: len(b)}
 		got := r.sleb(32)
 		if fits := v == int64(int32(v)); fits != (r.err == nil) || fits && got != v {
@@ -160,4 +163,41 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("untyped error %v", err)
 		}
 	})
+}
+
+// TestLimitMemory: the maximum is set, all else stays as it is, a size in more
+// bytes than it needs included.
+func TestLimitMemory(t *testing.T) {
+	custom := []byte{SecCustom, 0x83, 0, 1, 'x', 7}
+	memory := func(limits ...byte) []byte {
+		return append([]byte{SecMemory, byte(1 + len(limits)), 1}, limits...)
+	}
+	limited := func(b []byte, pages uint32) ([]byte, error) {
+		m, err := Decode(b, wide)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.LimitMemory(pages)
+	}
+	for _, m := range [][]byte{memory(0, 3), memory(1, 3, 9)} {
+		before := mod(custom, voidType, oneFunc, m, code(0x0B), custom)
+		got, err := limited(before, 5)
+		if want := mod(custom, voidType, oneFunc, memory(1, 3, 5), code(0x0B), custom); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("% x became % x, %v", before, got, err)
+		}
+		var limit *LimitError
+		if _, err := limited(before, 2); !errors.As(err, &limit) || limit.Value != 3 || limit.Max != 2 {
+			t.Errorf("less than it begins with: %v", err)
+		}
+	}
+	var limit *LimitError
+	if _, err := limited(mod(memory(1, 3, 9)), 10); !errors.As(err, &limit) || limit.Value != 10 || limit.Max != 9 {
+		t.Errorf("more than declared: %v", err)
+	}
+	if got, err := limited(mod(memory(1, 3, 9)), 9); err != nil || !bytes.Equal(got, mod(memory(1, 3, 9))) {
+		t.Errorf("the same again: % x, %v", got, err)
+	}
+	if _, err := limited(mod(voidType), 5); !errors.Is(err, ErrNoMemory) {
+		t.Errorf("no memory: %v", err)
+	}
 }

@@ -20,7 +20,7 @@ func Modules() []manifest.Module {
 	return []manifest.Module{
 		{
 			Name: "hashpow", Version: "1", ABI: abi.Version, Kind: manifest.KindPow, MemoryPages: 256,
-			TensorBytes: 0, GasSetup: 1 << 21, GasUnit: 1 << 25,
+			TensorBytes: 0, GasSetup: 1 << 20, GasUnit: 1 << 24,
 			Params: binary.LittleEndian.AppendUint32(nil, HashPowRounds),
 		},
 		{
@@ -29,7 +29,7 @@ func Modules() []manifest.Module {
 		},
 		{
 			Name: "transformerpow", Version: "1", ABI: abi.Version, Kind: manifest.KindPow, MemoryPages: 256,
-			TensorBytes: shape.Test.TensorBytes(shape.Test.Pass()), GasSetup: 1 << 25, GasUnit: 6 << 20,
+			TensorBytes: shape.Test.TensorBytes(shape.Test.Pass()), GasSetup: 1 << 24, GasUnit: 5 << 20,
 			Params: shape.Test.Encode(),
 		},
 	}
