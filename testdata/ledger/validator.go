@@ -201,6 +201,9 @@ func (l *Ledger) demand(addr []byte, m auditor.Demand) error {
 	if err := l.drawn(addr, m.Proof, c, m.Indexes); err != nil {
 		return err
 	}
+	if !slices.ContainsFunc(m.Indexes, func(x uint64) bool { _, ok := c.Answers[x]; return !ok }) {
+		return fmt.Errorf("%w: units %d of %x were opened before", ErrRule, m.Indexes, m.Claimant)
+	}
 	for _, d := range l.demands {
 		if bytes.Equal(d.validator, addr) && bytes.Equal(d.claimant, m.Claimant) {
 			return fmt.Errorf("%w: an open demand of %x already", ErrRule, addr)

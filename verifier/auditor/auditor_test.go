@@ -347,6 +347,30 @@ func TestWithholding(t *testing.T) {
 	}
 }
 
+// What was opened on chain for one validator is judged by the next without a demand: the chain refuses
+// to ask for it again.
+func TestOpenedForAnother(t *testing.T) {
+	n := newNetwork(t, func(c *ledger.Config) {
+		c.Audit, c.MaxDemand = 60, units
+		c.SampleMin = units
+		c.Seats[0].Power = 1_000 // draws all, so also what the next one draws
+	})
+	n.mine(t, "silent", honest(), func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	})
+	all := func(e auditor.Event) bool { return e.Kind == auditor.EventClaim && string(e.Claimant) == "silent" }
+	w, _, _ := n.audit(t, 0)
+	n.l.Hold(n.auditEnd - 3)
+	w.until(t, "all units from the chain", all)
+	w, a, _ := n.audit(t, 1)
+	if e := w.until(t, "the units that were opened for another", all); !e.OK {
+		t.Errorf("silent: %+v", e)
+	}
+	if s := a.Stats(); s.Demands != 0 || s.Units == 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
 // An endpoint that is no endpoint, a miner that serves another's claim and a
 // claim whose miner is gone cost only themselves; the verdict still comes.
 func TestHostileMiners(t *testing.T) {

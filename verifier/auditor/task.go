@@ -235,6 +235,10 @@ func (r *round) demand(ctx context.Context, t *task) {
 	if len(t.missing) == 0 || slices.ContainsFunc(t.demanded, func(x uint64) bool { return slices.Contains(t.missing, x) }) {
 		return
 	}
+	r.answers(ctx, t) // what another validator had opened is not to be demanded again
+	if len(t.missing) == 0 {
+		return
+	}
 	a := r.a
 	indexes := slices.Clone(t.missing[:min(len(t.missing), max(1, r.e.MaxDemand))])
 	err := a.cfg.Chain.SendDemand(ctx, Demand{Epoch: r.e.Number, Claimant: t.claim.Claimant, Indexes: indexes, Proof: r.proof})

@@ -110,6 +110,39 @@ func TestAnsweredDemandPaysTheMiner(t *testing.T) {
 	}
 }
 
+// Each demand costs the claimant a transaction, of which the lane takes so many an epoch. So each must
+// ask for something new: else one seat would make an honest miner run out of them for the price of as
+// many indexes, and lose its claim to the next demand.
+func TestDemandAsksForSomethingNew(t *testing.T) {
+	w := newWorld(t, sprintParams(), auditParams(), 10, 20)
+	w.claim(5, 100)
+	w.to(sprinttypes.PHASE_AUDIT)
+	drawn := w.drawOf(0, 5)
+	ask := func(indexes ...uint64) error {
+		id, err := w.demand(w.demandMsg(0, 5, indexes...))
+		if err != nil {
+			return err
+		}
+		return w.answer(w.answerMsg(5, id, indexes...))
+	}
+	if err := ask(drawn[:2]...); err != nil {
+		t.Fatal(err)
+	}
+	paid := w.Balance(chaintest.Address(5))
+	for _, again := range [][]uint64{drawn[:1], drawn[1:2], drawn[:2]} {
+		if err := ask(again...); !errors.Is(err, types.ErrAnswered) {
+			t.Errorf("demand of %v, opened before: %v", again, err)
+		}
+	}
+	if !w.held().IsZero() || !w.Balance(chaintest.Address(5)).Equal(paid) {
+		t.Error("a refused demand moved coins")
+	}
+	// What others had opened meanwhile may be part of a demand.
+	if err := ask(drawn[1:3]...); err != nil {
+		t.Errorf("demand of an opened unit and a new one: %v", err)
+	}
+}
+
 // A faker that serves only its true units must open the false one on chain, where it is reported
 // even if the audit's round is over by then.
 func TestFalseUnitOpenedOnChainIsReportedAfterTheRound(t *testing.T) {

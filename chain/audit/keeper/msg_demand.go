@@ -65,6 +65,9 @@ func (s msgServer) Demand(ctx context.Context, m *types.MsgDemand) (*types.MsgDe
 	if err := draw(e, r, r.Seats[i], validator, claimant, claim).Contains(out, m.Indexes); err != nil {
 		return nil, errors.Wrap(types.ErrNotDrawn, err.Error())
 	}
+	if err := s.asksForNew(ctx, e, claimant, m); err != nil {
+		return nil, err
+	}
 	amount := p.DemandDeposit * uint64(len(m.Indexes))
 	if amount > 0 {
 		if err := s.bank.SendCoinsFromAccountToModule(ctx, validator, types.ModuleName, deposit(amount)); err != nil {
@@ -95,6 +98,19 @@ func (s msgServer) Demand(ctx context.Context, m *types.MsgDemand) (*types.MsgDe
 		sdk.NewAttribute("claimant", m.Claimant), sdk.NewAttribute("validator", m.Validator),
 		sdk.NewAttribute("deadline", strconv.FormatInt(deadline, 10)))
 	return &types.MsgDemandResponse{Id: id, Deadline: deadline}, nil
+}
+
+// asksForNew refuses a demand of nothing but units that were opened on chain: their digests are there
+// to be judged. So the demands against a claim are bounded by what is drawn of it, and nobody makes a
+// miner answer the same again until it has used up its transactions.
+func (k Keeper) asksForNew(ctx context.Context, e sprinttypes.Epoch, claimant sdk.AccAddress, m *types.MsgDemand) error {
+	for _, index := range m.Indexes {
+		answered, err := k.answers.Has(ctx, collections.Join3(e.Number, []byte(claimant), index))
+		if err != nil || !answered {
+			return err
+		}
+	}
+	return errors.Wrapf(types.ErrAnswered, "%d units of %s, from unit %d on", len(m.Indexes), m.Claimant, m.Indexes[0])
 }
 
 // suspect says whether more false units of a void claim would still matter.

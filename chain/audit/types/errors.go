@@ -40,4 +40,5 @@ var (
 	ErrInvalidKeyed       = errors.Register(ModuleName, 34, "opening does not match the keyed root")
 	ErrNotOpened          = errors.Register(ModuleName, 35, "keyed digest was not opened")
 	ErrPendingReports     = errors.Register(ModuleName, 36, "sender has reports that wait")
+	ErrAnswered           = errors.Register(ModuleName, 37, "all of it was opened on chain")
 )
