@@ -105,6 +105,11 @@ func (s powerSource) Seats(ctx context.Context, epoch uint64) ([]audittypes.Seat
 	return seats, nil
 }
 
+// Answered gives back what an answer took of the lane.
+func (s powerSource) Answered(ctx context.Context, miner sdk.AccAddress) error {
+	return s.power.Answered(ctx, miner)
+}
+
 // Jail bars a miner.
 func (s powerSource) Jail(ctx context.Context, operator sdk.AccAddress) error {
 	return s.power.Jail(ctx, operator)

@@ -115,11 +115,25 @@ func (d quotaDecorator) AnteHandle(ctx sdk.Context, tx sdk.Tx, simulate bool, ne
 		if err != nil {
 			return ctx, err
 		}
-		if err := d.power.UseLane(ctx, sender); err != nil {
+		use := d.power.UseLane
+		if onlyAnswers(tx) {
+			use = d.power.UseAnswer
+		}
+		if err := use(ctx, sender); err != nil {
 			return ctx, err
 		}
 	}
 	return next(ctx, tx, simulate)
+}
+
+// onlyAnswers says whether a transaction does nothing but answer demands.
+func onlyAnswers(tx sdk.Tx) bool {
+	for _, m := range tx.GetMsgs() {
+		if sdk.MsgTypeURL(m) != "/assay.audit.v1.MsgAnswer" {
+			return false
+		}
+	}
+	return true
 }
 
 // unlessLane skips a decorator for the lane: the one that takes the fee.

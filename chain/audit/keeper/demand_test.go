@@ -99,6 +99,9 @@ func TestAnsweredDemandPaysTheMiner(t *testing.T) {
 	if !w.Balance(chaintest.Address(5)).Equal(math.NewInt(3_000_000)) || !w.held().IsZero() {
 		t.Error("the deposit did not pay for the answer")
 	}
+	if n := w.roster.Answers[string(chaintest.Address(5))]; n != 1 {
+		t.Errorf("%d answers were given back to the lane, want 1: refused ones are not", n)
+	}
 	q := keeper.NewQueryServer(w.k)
 	a, err := q.Answers(w.Ctx, &types.QueryAnswersRequest{Claimant: w.Bech32(chaintest.Address(5))})
 	if err != nil || len(a.Answers) != 3 {

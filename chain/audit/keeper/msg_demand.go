@@ -175,6 +175,9 @@ func (s msgServer) Answer(ctx context.Context, m *types.MsgAnswer) (*types.MsgAn
 	if err := s.closeDemand(ctx, d, miner); err != nil {
 		return nil, err
 	}
+	if err := s.power.Answered(ctx, miner); err != nil {
+		return nil, err
+	}
 	emit(ctx, "answer", e.Number, sdk.NewAttribute("demand", strconv.FormatUint(d.Id, 10)),
 		sdk.NewAttribute("claimant", m.Miner), sdk.NewAttribute("validator", d.Validator))
 	return &types.MsgAnswerResponse{}, nil

@@ -43,6 +43,9 @@ type Power interface {
 	Seats(ctx context.Context, epoch uint64) ([]Seat, error)
 	// Miner says whether the address is registered, and if so whether it is jailed.
 	Miner(ctx context.Context, miner sdk.AccAddress) (registered, jailed bool, err error)
+	// Answered says that an answer of the miner was taken: it does not count against the miner's
+	// fee-free transactions.
+	Answered(ctx context.Context, miner sdk.AccAddress) error
 	// Jail takes the power of an operator and keeps it from claiming. Jailing twice is no error.
 	Jail(ctx context.Context, operator sdk.AccAddress) error
 }

@@ -18,8 +18,7 @@ type Roster struct {
 	Settled  map[uint64][]sprinttypes.Share
 	Failures []uint64
 	Jailings []string
-	// Operators of validators by consensus address.
-	Operators map[string]sdk.AccAddress
+	Answers  map[string]int // taken, by miner
 }
 
 // NewRoster returns a roster with a module and no miners.
@@ -29,7 +28,8 @@ func NewRoster() *Roster {
 	return &Roster{
 		Work:    sprinttypes.Work{ModuleHash: hash, Params: []byte{1, 2}, TensorBytes: 1 << 20, GasSetup: 1000, GasUnit: 100},
 		Miners:  make(map[string]bool),
-		Settled: make(map[uint64][]sprinttypes.Share), Operators: make(map[string]sdk.AccAddress),
+		Settled: make(map[uint64][]sprinttypes.Share),
+		Answers: make(map[string]int),
 	}
 }
 
@@ -46,9 +46,10 @@ func (r *Roster) Miner(_ context.Context, m sdk.AccAddress) (registered, jailed 
 	return registered, jailed, nil
 }
 
-// Operator implements the sprint's interface.
-func (r *Roster) Operator(_ context.Context, consensus []byte) (sdk.AccAddress, error) {
-	return r.Operators[string(consensus)], nil
+// Answered implements the audit's interface.
+func (r *Roster) Answered(_ context.Context, m sdk.AccAddress) error {
+	r.Answers[string(m)]++
+	return nil
 }
 
 // Jail implements the audit's interface.

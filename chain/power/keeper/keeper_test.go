@@ -456,8 +456,22 @@ func TestLaneQuota(t *testing.T) {
 		t.Fatalf("third transaction: %v", err)
 	}
 	w.must(w.k.UseLane(w.ctx, b.address))
+	// Answers to demands are counted apart, and those that are taken not at all.
+	for range 5 {
+		w.must(w.k.UseAnswer(w.ctx, a.address))
+		w.must(w.k.Answered(w.ctx, a.address))
+	}
+	w.must(w.k.Answered(w.ctx, a.address))
+	for range 2 {
+		w.must(w.k.UseAnswer(w.ctx, a.address))
+	}
+	if err := w.k.UseAnswer(w.ctx, a.address); !errors.Is(err, types.ErrLaneExhausted) {
+		t.Fatalf("third answer that was not taken: %v", err)
+	}
+	w.must(w.k.UseAnswer(w.ctx, b.address))
 	w.epoch(2)
 	w.must(w.k.UseLane(w.ctx, a.address))
+	w.must(w.k.UseAnswer(w.ctx, a.address))
 }
 
 func TestRecordRefuses(t *testing.T) {
