@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -42,6 +43,7 @@ func initCommand(cfg Config) *cobra.Command {
 		blockTime        time.Duration
 		private          bool
 		snapshots        uint64
+		keep             uint32
 		trust            syncFlags
 	)
 	addrs := network.Addresses{}
@@ -51,12 +53,11 @@ func initCommand(cfg Config) *cobra.Command {
 		Long: "Make a node's keys and configuration in its home folder.\n\n" +
 			"With --genesis the node joins the chain of that file. Without it a new chain is made\n" +
 			"whose only validator is this node; --preset says with which epochs and proof of work:\n" + presetDocs(cfg.Presets) + "\n" +
-			"A node that joins an old chain may begin with a snapshot of the state instead of block 1: give a\n" +
-			"header that you trust, and nodes that show the headers since.",
+			"A node that joins an old chain may begin with a snapshot of the state instead of block 1:\n" + syncDoc,
 		Example: "  assay init alice --chain-id mine-1\n" +
 			"  assay init bob --genesis genesis.json --peers ID@203.0.113.7:26656\n" +
-			"  assay init bob --genesis genesis.json --peers ID@203.0.113.7:26656 --sync-height 120000 \\\n" +
-			"      --sync-hash 4E0A... --sync-rpc tcp://203.0.113.7:26657,tcp://203.0.113.9:26657",
+			"  assay init bob --genesis genesis.json --peers ID@203.0.113.7:26656 \\\n" +
+			"      --sync-rpc tcp://203.0.113.7:26657,tcp://203.0.113.9:26657 --sync-height 120000 --sync-hash 4E0A...",
 		Args: cobra.ExactArgs(1),
 	}
 	home := homeFlag(cmd, cfg)
@@ -70,18 +71,19 @@ func initCommand(cfg Config) *cobra.Command {
 	f.StringVar(&addrs.P2P, "p2p", "0.0.0.0:26656", "address for peers")
 	f.StringVar(&addrs.RPC, "rpc", "127.0.0.1:26657", "address of CometBFT's RPC")
 	f.Uint64Var(&snapshots, "snapshot-blocks", 0, "distance of the snapshots that joining nodes may begin with (default 1000)")
-	f.StringSliceVar(&trust.rpc, "sync-rpc", nil, "begin with a snapshot: RPC of two nodes at least, tcp://host:port")
-	f.Int64Var(&trust.height, "sync-height", 0, "height of a header that you know to be the chain's, at most two weeks old")
-	f.StringVar(&trust.hash, "sync-hash", "", "its hash, 64 hexadecimal digits")
+	f.Uint32Var(&keep, "snapshot-keep", 0, "how many of them are kept (default 2)")
+	trust.add(f)
 	f.StringVar(&addrs.GRPC, "grpc", "127.0.0.1:9090", "address of gRPC")
 	f.StringVar(&addrs.REST, "rest", "127.0.0.1:1317", "address of REST")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if network.Exists(*home) {
 			return fmt.Errorf("%s is initialised already", *home)
 		}
-		sync, err := trust.settings()
-		if err != nil {
+		if err := trust.check(); err != nil {
 			return err
+		}
+		if trust.given() && genesis == "" {
+			return errors.New("--sync-rpc joins a chain: give its --genesis")
 		}
 		scratch, err := network.Scratch()
 		if err != nil {
@@ -93,8 +95,9 @@ func initCommand(cfg Config) *cobra.Command {
 			return err
 		}
 		target := filepath.Join(*home, "config", "genesis.json")
+		var sync *network.StateSync
 		if genesis != "" {
-			chainID, err = copyGenesis(genesis, target)
+			chainID, sync, err = join(cmd, genesis, target, trust)
 		} else {
 			if chainID == "" {
 				return fmt.Errorf("a new chain needs --%s; to join one give its --genesis", flags.FlagChainID)
@@ -106,13 +109,17 @@ func initCommand(cfg Config) *cobra.Command {
 		}
 		if err := network.WriteConfig(*home, network.Settings{
 			Moniker: args[0], ChainID: chainID, Addresses: addrs, Peers: peers, BlockTime: blockTime, Private: private,
-			SnapshotBlocks: snapshots, StateSync: sync,
+			SnapshotBlocks: snapshots, SnapshotKeep: keep, StateSync: sync,
 		}); err != nil {
 			return err
 		}
-		return printJSON(cmd, map[string]string{
+		made := map[string]string{
 			"home": *home, "chain_id": chainID, "node_id": string(keys.Node.ID()), "operator": keys.Operator.String(),
-		})
+		}
+		if sync != nil {
+			made["sync_height"], made["sync_hash"] = strconv.FormatInt(sync.Height, 10), hex.EncodeToString(sync.Hash)
+		}
+		return printJSON(cmd, made)
 	}
 	return cmd
 }
@@ -147,32 +154,49 @@ func newChain(chainID string, keys *network.Keys, scratch *app.App, target strin
 	return g.Save(target)
 }
 
-// copyGenesis checks a genesis file, copies it and returns its chain id.
-func copyGenesis(from, to string) (string, error) {
+// join checks a genesis file, finds out what to trust of its chain, and copies the file.
+func join(cmd *cobra.Command, from, to string, trust syncFlags) (chainID string, sync *network.StateSync, err error) {
 	genesis, err := genutiltypes.AppGenesisFromFile(from)
 	if err != nil {
-		return "", fmt.Errorf("genesis %s: %w", from, err)
+		return "", nil, fmt.Errorf("genesis %s: %w", from, err)
 	}
 	if err := genesis.ValidateAndComplete(); err != nil {
-		return "", fmt.Errorf("genesis %s: %w", from, err)
+		return "", nil, fmt.Errorf("genesis %s: %w", from, err)
 	}
 	raw, err := os.ReadFile(from)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	return genesis.ChainID, os.WriteFile(to, raw, 0o600)
+	if trust.given() {
+		if sync, err = trust.settings(cmd, genesis.ChainID); err != nil {
+			return "", nil, err
+		}
+	}
+	return genesis.ChainID, sync, os.WriteFile(to, raw, 0o600)
 }
 
 func startCommand(cfg Config) *cobra.Command {
-	var level string
+	var (
+		level string
+		trust syncFlags
+	)
 	cmd := &cobra.Command{
 		Use:   "start",
 		Short: "Run the node of a home folder until it is interrupted",
-		Args:  cobra.NoArgs,
+		Long: "Run the node of a home folder until it is interrupted.\n\n" +
+			"A new one executes every block from the first on, or begins with a snapshot of the state:\n" + syncDoc +
+			"\nA home that has a state goes on with it; the flags change nothing then.",
+		Example: "  assay start --home /srv/assay\n" +
+			"  assay start --sync-rpc tcp://203.0.113.7:26657,tcp://203.0.113.9:26657",
+		Args: cobra.NoArgs,
 	}
 	home := homeFlag(cmd, cfg)
 	cmd.Flags().StringVar(&level, flags.FlagLogLevel, "info", "log level: debug, info, warn, error, or module:level pairs")
+	trust.add(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := trust.check(); err != nil {
+			return err
+		}
 		if !network.Exists(*home) {
 			return fmt.Errorf("%s is not initialised: run init first", *home)
 		}
@@ -182,7 +206,11 @@ func startCommand(cfg Config) *cobra.Command {
 		}
 		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
-		node, err := network.Start(*home, network.Options{Logger: logger, Deps: cfg.Deps})
+		opts := network.Options{Logger: logger, Deps: cfg.Deps}
+		if trust.given() {
+			opts.StateSync = func(chainID string) (*network.StateSync, error) { return trust.settings(cmd, chainID) }
+		}
+		node, err := network.Start(*home, opts)
 		if err != nil {
 			return err
 		}
@@ -252,23 +280,4 @@ func printJSON(cmd *cobra.Command, v any) error {
 	enc := json.NewEncoder(cmd.OutOrStdout())
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
-}
-
-// syncFlags are those of a node that begins with a snapshot.
-type syncFlags struct {
-	rpc    []string
-	height int64
-	hash   string
-}
-
-// settings is nil without the flags.
-func (f syncFlags) settings() (*network.StateSync, error) {
-	if len(f.rpc) == 0 && f.height == 0 && f.hash == "" {
-		return nil, nil
-	}
-	hash, err := hex.DecodeString(f.hash)
-	if err != nil || len(hash) != 32 || f.height < 1 || len(f.rpc) < 2 {
-		return nil, errors.New("to begin with a snapshot give --sync-rpc with two nodes, --sync-height and --sync-hash of a header that you trust")
-	}
-	return &network.StateSync{RPC: f.rpc, Height: f.height, Hash: hash}, nil
 }

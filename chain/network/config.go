@@ -2,7 +2,6 @@ package network
 
 import (
 	"cmp"
-	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -41,16 +40,19 @@ type Settings struct {
 	BlockTime time.Duration
 	// Private allows several nodes on one host and unroutable addresses.
 	Private bool
-	// SnapshotBlocks is the distance of the snapshots of the state that the node keeps, the
-	// two newest, and serves to nodes that join; zero means defaultSnapshotBlocks.
+	// SnapshotBlocks is the distance of the snapshots of the state that the node takes and
+	// serves to nodes that join; zero means defaultSnapshotBlocks.
 	SnapshotBlocks uint64
+	// SnapshotKeep is how many of them it keeps, the newest; zero means two.
+	SnapshotKeep uint32
 	// StateSync lets the node begin with such a snapshot; nil: with block 1.
 	StateSync *StateSync
 }
 
-// StateSync is what a joining node trusts.
+// StateSync is what a joining node trusts. Trust makes one from nodes alone.
 type StateSync struct {
-	// RPC are the addresses of two nodes at least, as tcp://host:port, that give light blocks.
+	// RPC are the addresses of nodes, as tcp://host:port, that give light blocks. With more
+	// than one they check each other.
 	RPC []string
 	// Height and Hash are those of a header that the operator knows to be the chain's.
 	Height int64
@@ -60,6 +62,8 @@ type StateSync struct {
 const (
 	// defaultSnapshotBlocks is 100 minutes of blocks on a public network.
 	defaultSnapshotBlocks = 1_000
+	// defaultSnapshotKeep leaves a joining node one interval to fetch the older one.
+	defaultSnapshotKeep = 2
 	// trustPeriod is how old the trusted header may be: less than evidenceAge, at which
 	// evidence of its signers' misbehaviour expires.
 	trustPeriod = 14 * 24 * time.Hour
@@ -102,13 +106,8 @@ func WriteConfig(home string, s Settings) error {
 	if s.BlockTime > 0 {
 		hasten(cfg, s.BlockTime)
 	}
-	if y := s.StateSync; y != nil {
-		cfg.StateSync.Enable = true
-		cfg.StateSync.RPCServers, cfg.StateSync.TrustHeight = y.RPC, y.Height
-		cfg.StateSync.TrustHash, cfg.StateSync.TrustPeriod = hex.EncodeToString(y.Hash), trustPeriod
-		if s.BlockTime > 0 {
-			cfg.StateSync.DiscoveryTime = 5 * time.Second // the least that CometBFT allows
-		}
+	if s.StateSync != nil {
+		s.StateSync.apply(cfg.StateSync)
 	}
 	if err := cfg.ValidateBasic(); err != nil {
 		return fmt.Errorf("network: config of %s: %w", s.Moniker, err)
@@ -130,6 +129,7 @@ func WriteConfig(home string, s Settings) error {
 	}
 	srv.GRPCWeb.Enable = false
 	srv.StateSync.SnapshotInterval = cmp.Or(s.SnapshotBlocks, defaultSnapshotBlocks)
+	srv.StateSync.SnapshotKeepRecent = cmp.Or(s.SnapshotKeep, defaultSnapshotKeep)
 	serverconfig.WriteConfigFile(filepath.Join(home, "config", "app.toml"), srv)
 
 	client := fmt.Sprintf("chain-id = %q\nkeyring-backend = \"test\"\noutput = \"text\"\nnode = \"tcp://%s\"\nbroadcast-mode = \"sync\"\n",
@@ -148,6 +148,7 @@ func hasten(cfg *cmtcfg.Config, pause time.Duration) {
 	c.TimeoutPrecommit = 500 * time.Millisecond
 	c.PeerGossipSleepDuration = 20 * time.Millisecond
 	c.PeerQueryMaj23SleepDuration = time.Second
+	cfg.StateSync.DiscoveryTime = 5 * time.Second // the least that CometBFT allows
 	cfg.P2P.FlushThrottleTimeout = 10 * time.Millisecond
 }
 

@@ -31,8 +31,9 @@ type Spec struct {
 	// BasePort is the first of ten ports for each node, in the order of Addresses; 0 takes
 	// free ones, which another process may take before the node starts.
 	BasePort int
-	// SnapshotBlocks is that of Settings.
+	// SnapshotBlocks and SnapshotKeep are those of Settings.
 	SnapshotBlocks uint64
+	SnapshotKeep   uint32
 	// Balance is what each operator has at genesis; empty for none.
 	Balance sdk.Coins
 	// Accounts are further keys, by name, and their coins.
@@ -133,7 +134,7 @@ func Create(spec Spec) (*Layout, error) {
 		others := append(append([]string(nil), peers[:i]...), peers[i+1:]...)
 		if err := WriteConfig(m.Home, Settings{
 			Moniker: m.Moniker, ChainID: spec.ChainID, Addresses: m.Addresses, Peers: others, BlockTime: spec.BlockTime, Private: true,
-			SnapshotBlocks: spec.SnapshotBlocks,
+			SnapshotBlocks: spec.SnapshotBlocks, SnapshotKeep: spec.SnapshotKeep,
 		}); err != nil {
 			return nil, err
 		}

@@ -120,6 +120,7 @@ func TestNetwork(t *testing.T) {
 	t.Run("newcomer", func(t *testing.T) { newcomer(ctx, t, tn) })
 	t.Run("commands", func(t *testing.T) { commands(ctx, t, tn) })
 	t.Run("cash", func(t *testing.T) { cash(ctx, t, tn) })
+	t.Run("trust", func(t *testing.T) { trust(ctx, t, tn) })
 	t.Run("restart", func(t *testing.T) { restart(ctx, t, tn) })
 	if t.Run("state sync", func(t *testing.T) { stateSync(ctx, t, tn) }) {
 		// The last one: it takes a validator away.

@@ -41,6 +41,9 @@ type Options struct {
 	// Deps makes the parts that execute modules for the node of a home folder. Nil means
 	// none: such a node can follow only a chain that never stores a module.
 	Deps func(home string, code app.Code) (app.Deps, error)
+	// StateSync is asked what to trust if the home has no state yet, and lets the node begin
+	// with a snapshot instead of block 1. Nil means what config.toml says.
+	StateSync func(chainID string) (*StateSync, error)
 }
 
 // Node is a running node. Its methods may be called from any goroutine.
@@ -101,6 +104,20 @@ func Start(home string, opts Options) (_ *Node, err error) {
 			err = errors.Join(err, n.Stop())
 		}
 	}()
+	if opts.StateSync != nil {
+		if height := application.LastBlockHeight(); height > 0 {
+			opts.Logger.Info("the home has a state already: no snapshot is looked for", "height", height)
+		} else {
+			y, err := opts.StateSync(doc.ChainID)
+			if err != nil {
+				return nil, err
+			}
+			y.apply(conf.comet.StateSync)
+			if err := conf.comet.StateSync.ValidateBasic(); err != nil {
+				return nil, fmt.Errorf("network: state sync: %w", err)
+			}
+		}
+	}
 	keys, err := LoadKeys(home, application.Encoding().Codec)
 	if err != nil {
 		return nil, err
