@@ -304,8 +304,7 @@ func (a *analyzer) enter(in *wasmbin.Instr, live bool) {
 			a.p.turns = true
 			f.returns = a.turn()
 			a.cur = a.begin(n, true)
-			a.lead = a.costs.Op(in.Op)
-			a.charge(a.lead)
+			a.charge(a.costs.Op(in.Op)) // not in lead: it runs before the region is checked
 		}
 	}
 	a.open = append(a.open, f)

@@ -180,7 +180,6 @@ func (g *grouping) construct(i int, cur *region, depth int) (behind *region, far
 		l := &loop{around: cur, least: g.before}
 		inside = g.begin(in, true)
 		inside.sum += in.price
-		g.before = in.price
 		l.own = inside
 		g.at[depth] = l
 		g.loops = append(g.loops, l)

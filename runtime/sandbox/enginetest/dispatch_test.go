@@ -113,6 +113,10 @@ func (g *dispatcher) function() []byte {
 		g.something()
 	}
 	g.op(0x23, 0, 0x21, scratch)
+	outer := g.IntN(4)
+	for range outer { // loops that begin with a loop
+		g.op(0x03, 0x40)
+	}
 	params := g.IntN(8) == 0
 	if params {
 		g.op(0x23, 0, 0x03, 1) // a loop with a parameter, of type 1
@@ -153,7 +157,9 @@ func (g *dispatcher) function() []byte {
 		}
 		g.block(g.blocks - 1 - i)
 	}
-	g.op(0x0B)
+	for range 1 + outer {
+		g.op(0x0B)
+	}
 	g.idx(0x20, scratch)
 	return append(g.b, 0x0B)
 }
