@@ -32,6 +32,10 @@ type Result struct {
 	MutatesTables bool
 	DropsSegments bool
 
+	// Refill is the index of the function that a guest calls for its next
+	// slice of gas, and in no other case.
+	Refill uint32
+
 	// MutableGlobals are the indexes of the original's mutable globals.
 	MutableGlobals []uint32
 }
@@ -148,6 +152,7 @@ func (r *rewriter) inspect(p *plan) {
 
 func (r *rewriter) describe() {
 	m, res := r.m, &r.res
+	res.Refill = r.ids.helpers
 	res.HasStart, res.Module = m.HasStart, m
 	res.Exports = make(map[string]wasmbin.FuncType)
 	for _, e := range m.Exports {

@@ -28,7 +28,7 @@ import (
 const (
 	macKeyFile    = "mac.key" // 32 random bytes, mode 0600
 	macSize       = 32
-	artifactMagic = "ASSAYWC2"
+	artifactMagic = "ASSAYWC3"
 	// maxArtifact bounds what is read back, in bytes. Machine code of the
 	// largest admissible module is well under this.
 	maxArtifact = 1 << 30

@@ -2,63 +2,28 @@ package sandbox
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
-	"time"
+
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
 )
 
-// cancellation ends a call whose context ended. Host calls look at its flag. A
-// guest that makes none comes back for gas after each slice and finds none:
-// both counters are set far below zero, again and again until the call is
-// over, because the guest may have read them just before and write them back.
+// cancelOn makes the end of ctx, or of the runtime, end the running call. The
+// caller calls the returned function when the call is over; it says whether it
+// was cancelled. Host calls look at the flag, and a guest that makes none meets
+// it when it comes back for its next slice of gas: see refillHook.
 //
 // No result depends on when that happens: a call that was cancelled reports
-// the host's failure, whatever it came to, and the flag is set before the
-// counters are touched.
-type cancellation struct {
-	flag atomic.Bool
-
-	mu    sync.Mutex // held while the counter is written
-	ended bool
-	over  chan struct{}
-}
-
-// cancelEvery is how often a cancelled call's counters are written.
-const cancelEvery = time.Millisecond
-
-// debt is what a cancelled call's counters are set to: −2^61, so that no charge
-// makes their sum wrap.
-const debt = 7 << 61
-
-// cancelOn makes the end of ctx, or of the runtime, end the running call. The
-// caller calls the
-// returned function when the call is over; it says whether it was cancelled.
+// the host's failure, whatever it came to.
 func (in *Instance) cancelOn(ctx context.Context) (done func() bool) {
-	c := &cancellation{over: make(chan struct{})}
-	in.cancelled = &c.flag
-	rt := in.mod.rt.ctx
-	exhaust := func() {
-		if c.flag.Swap(true) {
-			return
-		}
-		t := time.NewTicker(cancelEvery)
-		defer t.Stop()
-		for c.exhaust(in) {
-			select {
-			case <-c.over:
-			case <-t.C:
-			}
-		}
-	}
-	stop, stopClosing := context.AfterFunc(ctx, exhaust), context.AfterFunc(rt, exhaust)
+	flag := new(atomic.Bool)
+	in.cancelled = flag
+	cancel := func() { flag.Store(true) }
+	stop, stopClosing := context.AfterFunc(ctx, cancel), context.AfterFunc(in.mod.rt.ctx, cancel)
 	return func() bool {
 		stop()
 		stopClosing()
-		close(c.over)
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.ended = true
-		return c.flag.Load()
+		return flag.Load()
 	}
 }
 
@@ -70,13 +35,35 @@ func (in *Instance) cancelCause() error {
 	return ErrClosed
 }
 
-// exhaust takes the gas away from a call that is not over.
-func (c *cancellation) exhaust(in *Instance) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.ended {
-		in.rest.Set(debt)
-		in.gas.Set(debt)
+// debt is what a cancelled call's counters are set to: −2^61, so that no charge
+// makes their sum wrap.
+const debt = 7 << 61
+
+// refillHook makes the engine call the host whenever a guest asks for its next
+// slice of gas, which is function refill of the rewritten module, and nowhere
+// else: no other function is compiled differently. It runs where the guest
+// does, so nobody else writes to the counters of a guest at work.
+type refillHook struct{ refill uint32 }
+
+// NewFunctionListener implements experimental.FunctionListenerFactory.
+func (h refillHook) NewFunctionListener(f api.FunctionDefinition) experimental.FunctionListener {
+	if f.Index() == h.refill {
+		return h
 	}
-	return !c.ended
+	return nil
 }
+
+// Before implements experimental.FunctionListener: if the call was cancelled,
+// no gas is left.
+func (refillHook) Before(ctx context.Context, _ api.Module, _ api.FunctionDefinition, _ []uint64, _ experimental.StackIterator) {
+	if c, ok := ctx.(*callContext); ok && c.in.cancelled.Load() {
+		c.in.rest.Set(debt)
+		c.in.gas.Set(debt)
+	}
+}
+
+// After implements experimental.FunctionListener.
+func (refillHook) After(context.Context, api.Module, api.FunctionDefinition, []uint64) {}
+
+// Abort implements experimental.FunctionListener.
+func (refillHook) Abort(context.Context, api.Module, api.FunctionDefinition, error) {}

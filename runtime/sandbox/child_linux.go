@@ -43,19 +43,20 @@ func init() {
 }
 
 // compileChild compiles the module on standard input. Arguments: the directory
-// for the result, and the limits. It puts the limits on itself before it looks
+// for the result, the limits, and the function that asks for gas. It puts the limits on itself before it looks
 // at the module.
 func compileChild(args []string) int {
 	fail := func(err error) int {
 		fmt.Fprintln(os.Stderr, err)
 		return childBroken
 	}
-	if len(args) != 3 {
-		return fail(errors.New("arguments: directory, seconds, bytes"))
+	if len(args) != 4 {
+		return fail(errors.New("arguments: directory, seconds, bytes, function"))
 	}
 	seconds, err1 := strconv.ParseUint(args[1], 10, 32)
 	memory, err2 := strconv.ParseUint(args[2], 10, 62)
-	if err := errors.Join(err1, err2); err != nil {
+	refill, err3 := strconv.ParseUint(args[3], 10, 32)
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return fail(err)
 	}
 	wasm, err := io.ReadAll(os.Stdin)
@@ -71,7 +72,7 @@ func compileChild(args []string) int {
 	}
 	ctx := context.Background()
 	wz := wazero.NewRuntimeWithConfig(ctx, runtimeConfig(wazero.NewRuntimeConfigCompiler()).WithCompilationCache(cache))
-	if _, err := wz.CompileModule(compileContext(ctx), wasm); err != nil {
+	if _, err := wz.CompileModule(compileContext(ctx, uint32(refill)), wasm); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return childRefused
 	}
@@ -120,11 +121,11 @@ func addressSpace() (uint64, error) {
 // spawnCompiler compiles a module in a process of its own and returns the name
 // and the contents of the file that it left in dir. The process dies with this
 // one, and when ctx is done.
-func spawnCompiler(ctx context.Context, dir string, wasm []byte, l CompileLimits) (name string, native []byte, cost CompileCost, err error) {
+func spawnCompiler(ctx context.Context, dir string, p *prepared, l CompileLimits) (name string, native []byte, cost CompileCost, err error) {
 	cmd := exec.CommandContext(ctx, "/proc/self/exe")
-	cmd.Args = []string{childName, dir, strconv.FormatUint(l.seconds(), 10), strconv.FormatUint(l.Memory, 10)}
+	cmd.Args = []string{childName, dir, strconv.FormatUint(l.seconds(), 10), strconv.FormatUint(l.Memory, 10), strconv.FormatUint(uint64(p.refill), 10)}
 	cmd.Env = []string{"GOTRACEBACK=none", "GOMAXPROCS=" + strconv.Itoa(goruntime.GOMAXPROCS(0))}
-	cmd.Stdin = bytes.NewReader(wasm)
+	cmd.Stdin = bytes.NewReader(p.wasm)
 	said := &tail{}
 	cmd.Stderr = said
 	cmd.SysProcAttr = &syscall.SysProcAttr{

@@ -8,6 +8,6 @@ import "context"
 // Elsewhere modules are compiled in this process.
 const canSpawn = false
 
-func spawnCompiler(context.Context, string, []byte, CompileLimits) (string, []byte, CompileCost, error) {
+func spawnCompiler(context.Context, string, *prepared, CompileLimits) (string, []byte, CompileCost, error) {
 	panic("sandbox: no compiler process on this system")
 }

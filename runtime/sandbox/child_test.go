@@ -97,6 +97,9 @@ func TestCompileTooSlow(t *testing.T) {
 
 // TestCompileTooLarge: the same beyond its memory.
 func TestCompileTooLarge(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector takes address space as it likes")
+	}
 	dir := t.TempDir()
 	rt := open1(t, Config{CacheDir: dir, Compile: CompileLimits{Memory: 48 << 20}})
 	_, err := rt.Admit(guest(t, "wasi"))

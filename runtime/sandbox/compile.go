@@ -94,7 +94,7 @@ func (c *compiler) apart(ctx context.Context, q request, p *prepared) (*artifact
 	defer s.close()
 	a := &artifact{prepared: p}
 	var cost CompileCost
-	if a.name, a.native, cost, err = spawnCompiler(ctx, s.dir, p.wasm, q.limits); err != nil {
+	if a.name, a.native, cost, err = spawnCompiler(ctx, s.dir, p, q.limits); err != nil {
 		return nil, cost, err
 	}
 	c.keep(q.key, a)
@@ -104,7 +104,7 @@ func (c *compiler) apart(ctx context.Context, q request, p *prepared) (*artifact
 // here compiles in this process and keeps the result.
 func (c *compiler) here(ctx context.Context, key [32]byte, p *prepared) (wazero.CompiledModule, error) {
 	if c.drop == "" {
-		return c.wz.CompileModule(compileContext(ctx), p.wasm)
+		return c.wz.CompileModule(compileContext(ctx, p.refill), p.wasm)
 	}
 	c.load.Lock()
 	defer c.load.Unlock()
@@ -113,7 +113,7 @@ func (c *compiler) here(ctx context.Context, key [32]byte, p *prepared) (wazero.
 		return nil, err
 	}
 	defer s.close()
-	compiled, err := c.wz.CompileModule(compileContext(ctx), p.wasm)
+	compiled, err := c.wz.CompileModule(compileContext(ctx, p.refill), p.wasm)
 	if err != nil || c.disk == nil {
 		return compiled, err
 	}
@@ -140,7 +140,7 @@ func (c *compiler) keep(key [32]byte, a *artifact) {
 // restore hands a verified artifact to wazero.
 func (c *compiler) restore(ctx context.Context, a *artifact) (wazero.CompiledModule, error) {
 	if a.name == "" {
-		return c.wz.CompileModule(compileContext(ctx), a.wasm)
+		return c.wz.CompileModule(compileContext(ctx, a.refill), a.wasm)
 	}
 	c.load.Lock()
 	defer c.load.Unlock()
@@ -152,7 +152,7 @@ func (c *compiler) restore(ctx context.Context, a *artifact) (wazero.CompiledMod
 	if err := os.WriteFile(filepath.Join(c.drop, c.dropSub, filepath.Base(a.name)), a.native, 0o600); err != nil {
 		return nil, err
 	}
-	return c.wz.CompileModule(compileContext(ctx), a.wasm)
+	return c.wz.CompileModule(compileContext(ctx, a.refill), a.wasm)
 }
 
 // openDrop makes wazero's directory. The caller holds load.

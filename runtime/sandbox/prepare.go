@@ -18,6 +18,7 @@ type prepared struct {
 	wasm    []byte
 	data    []segment
 	globals []uint32 // mutable globals that a snapshot holds
+	refill  uint32   // function that asks for gas
 	// minPages and maxPages are the memory's range; zeros without a memory.
 	minPages, maxPages uint32
 	// poolable says that memory, those globals and the WASI state are all
@@ -33,7 +34,7 @@ type segment struct {
 // prepare takes the data segments out of a rewritten module.
 func prepare(res *meter.Result) (*prepared, error) {
 	original := res.Module
-	p := &prepared{globals: res.MutableGlobals, poolable: !res.MutatesTables && !res.DropsSegments}
+	p := &prepared{globals: res.MutableGlobals, refill: res.Refill, poolable: !res.MutatesTables && !res.DropsSegments}
 	if res.HasMemory {
 		p.minPages, p.maxPages = res.MemoryMinPages, res.MemoryMaxPages
 	}
@@ -113,14 +114,14 @@ func (p *prepared) writeData(mem []byte) {
 }
 
 // meta is everything but the module, for the artifact on disk: flags, the
-// memory's range, globals, segments; all numbers little-endian u32.
+// refill function, the memory's range, globals, segments; all numbers little-endian u32.
 func (p *prepared) meta() []byte {
 	u32 := binary.LittleEndian.AppendUint32
 	flag := uint32(0)
 	if p.poolable {
 		flag = 1
 	}
-	b := u32(u32(u32(u32(nil, flag), p.minPages), p.maxPages), uint32(len(p.globals)))
+	b := u32(u32(u32(u32(u32(nil, flag), p.refill), p.minPages), p.maxPages), uint32(len(p.globals)))
 	for _, g := range p.globals {
 		b = u32(b, g)
 	}
@@ -141,11 +142,12 @@ func parsePrepared(wasm, b []byte) (*prepared, bool) {
 		v, b = binary.LittleEndian.Uint32(b), b[4:]
 		return v, true
 	}
-	const head = 4 * 4
+	const head = 5 * 4
 	if len(b) < head {
 		return nil, false
 	}
 	flag, _ := u32()
+	p.refill, _ = u32()
 	p.minPages, _ = u32()
 	p.maxPages, _ = u32()
 	n, _ := u32()

@@ -170,9 +170,11 @@ func (r *Runtime) CacheStats() CacheStats {
 	return CacheStats{Hits: d.hits.Load(), Misses: d.misses.Load(), Rejected: d.rejected.Load()}
 }
 
-// compileContext asks wazero for parallel compilation; the machine code does
-// not depend on the number of workers.
-func compileContext(ctx context.Context) context.Context {
+// compileContext asks wazero for parallel compilation, on whose number of
+// workers the machine code does not depend, and for a call of the host where
+// function refill asks for gas.
+func compileContext(ctx context.Context, refill uint32) context.Context {
+	ctx = experimental.WithFunctionListenerFactory(ctx, refillHook{refill})
 	return experimental.WithCompilationWorkers(ctx, min(4, goruntime.GOMAXPROCS(0)))
 }
 
