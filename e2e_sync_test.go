@@ -65,7 +65,9 @@ func TestStateSync(t *testing.T) {
 		t.Fatalf("the chain halted at height %d, the reports are due at %d", h, due)
 	}
 	began := time.Now()
-	note := func(what string) { t.Logf("%5.1f s: %s, height %d", time.Since(began).Seconds(), what, n.nodes[0].node.Height()) }
+	note := func(what string) {
+		t.Logf("%5.1f s: %s, height %d", time.Since(began).Seconds(), what, n.nodes[0].node.Height())
+	}
 	note("halted")
 	trusted := n.nodes[0].node.Comet().BlockStore().LoadBlockMeta(2)
 	early := n.join(ctx, t, "early", []string{"--sync-rpc", n.rpc(0), "--sync-height", "2", "--sync-hash", trusted.BlockID.Hash.String()}, nil)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/assaynet/assay/chain/app"
@@ -36,6 +37,9 @@ type judge struct {
 	mu   sync.Mutex
 	jobs map[[32]byte]*verdict
 	done [][32]byte // finished jobs, oldest first
+	// asked is the job that was queued last: it is not forgotten before the next one, since the
+	// chain queues the job that it is about to wait for.
+	asked [32]byte
 }
 
 var (
@@ -144,6 +148,7 @@ func hostFailed(err error) bool {
 func (j *judge) Queue(job audittypes.Job) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	j.asked = job.ID
 	if _, ok := j.jobs[job.ID]; ok || j.ctx.Err() != nil {
 		return
 	}
@@ -179,8 +184,12 @@ func (j *judge) work(v *verdict) {
 	defer j.mu.Unlock()
 	j.done = append(j.done, v.job.ID)
 	if len(j.done) > keptVerdicts {
-		delete(j.jobs, j.done[0])
-		j.done = j.done[1:]
+		oldest := 0
+		if j.done[0] == j.asked {
+			oldest = 1
+		}
+		delete(j.jobs, j.done[oldest])
+		j.done = slices.Delete(j.done, oldest, oldest+1)
 	}
 }
 

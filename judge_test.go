@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -116,6 +119,46 @@ func TestJudgeReexecutes(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// TestJudgeKeepsWhatIsAskedFor: a result that the chain is about to wait for is not forgotten for those
+// that end in between: the node would stop for nothing.
+func TestJudgeKeepsWhatIsAskedFor(t *testing.T) {
+	missing, slow, gate := errors.New("no such code"), [32]byte{1}, make(chan struct{})
+	j := newJudge(nil, func(_ context.Context, hash [32]byte) ([]byte, error) {
+		if hash == slow {
+			<-gate
+		}
+		return nil, missing
+	})
+	defer j.Close()
+	job := func(i int, module [32]byte) audittypes.Job {
+		out := audittypes.Job{ModuleHash: module}
+		binary.BigEndian.PutUint32(out.ID[:], uint32(i))
+		return out
+	}
+	first := job(0, [32]byte{})
+	j.Queue(first)
+	j.wg.Wait() // it is the oldest
+	for i := range keptVerdicts - 1 {
+		j.Queue(job(1+i, [32]byte{}))
+	}
+	j.wg.Wait()
+	for i := range 8 {
+		j.Queue(job(keptVerdicts+i, slow))
+	}
+	j.Queue(first) // as the block does that decides it
+	close(gate)
+	j.wg.Wait()
+	if len(j.jobs) != keptVerdicts {
+		t.Errorf("%d results are kept, want %d", len(j.jobs), keptVerdicts)
+	}
+	defer func() {
+		if r := fmt.Sprint(recover()); !strings.Contains(r, missing.Error()) {
+			t.Errorf("the result of a queued job: %s", r)
+		}
+	}()
+	j.Wait(first.ID)
 }
 
 // TestJudgeBoundsMemory: reports arrive in bursts, and every re-execution may

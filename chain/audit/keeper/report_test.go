@@ -352,3 +352,74 @@ func TestOldAuditsArePruned(t *testing.T) {
 		t.Errorf("%d verdicts and %d reports are left, pruned to %d", len(g.Verdicts), len(g.Reports), g.Pruned)
 	}
 }
+
+// Liars with seats fill the queue at the end of the round; the first refuted report ends the reports of
+// each, so an honest one finds room, and no claim settles before it is decided.
+func TestAFullQueueDoesNotRunOutTheClock(t *testing.T) {
+	sp, p := sprintParams(), auditParams()
+	sp.AuditBlocks, sp.EpochBlocks = 16, 40
+	p.MaxQueue, p.MaxPending, p.ExtraDraw = 16, 8, 0
+	w := newWorld(t, sp, p, 10, 10, 10)
+	w.claim(5, 8, 7)
+	w.claim(6, 8)
+	w.to(sprinttypes.PHASE_AUDIT)
+	next := [2]uint64{}
+	flood := func() (sent int) {
+		for v := range next {
+			for w.report(w.reportMsg(v, 6, uint64(v)*16+next[v])) == nil {
+				next[v]++
+				sent++
+			}
+		}
+		return sent
+	}
+	if sent := flood(); sent != 16 {
+		t.Fatalf("%d reports fill the queue, want 16", sent)
+	}
+	if err := w.report(w.reportMsg(2, 5, 7)); !errors.Is(err, types.ErrQueueFull) {
+		t.Fatalf("an honest report: %v", err)
+	}
+	for err := error(types.ErrQueueFull); err != nil; err = w.report(w.reportMsg(2, 5, 7)) {
+		w.next()
+		flood()
+		if w.epoch().Phase != sprinttypes.PHASE_AUDIT {
+			t.Fatal("the round ended before an honest report found room")
+		}
+	}
+	w.to(sprinttypes.PHASE_DONE)
+	if c := w.claimOf(5); c.Status != sprinttypes.CLAIM_VOID_FALSE {
+		t.Errorf("the cheat's claim is %s", c.Status)
+	}
+	if c := w.claimOf(6); c.Status != sprinttypes.CLAIM_PAID {
+		t.Errorf("the claim that was accused falsely is %s", c.Status)
+	}
+}
+
+// A report counts in its own epoch and phase alone, and its evidence for no other claim.
+func TestReportsOfSettledEpochsAreRefused(t *testing.T) {
+	w := newWorld(t, sprintParams(), auditParams(), 10, 20)
+	w.claim(5, 8, 7)
+	w.to(sprinttypes.PHASE_AUDIT)
+	old := w.reportMsg(0, 5, 7)
+	w.to(sprinttypes.PHASE_DONE)
+	if err := w.report(old); !errors.Is(err, types.ErrWrongPhase) {
+		t.Errorf("after the settlement: %v", err)
+	}
+	w.to(sprinttypes.PHASE_COMPUTE)
+	if err := w.report(old); !errors.Is(err, types.ErrWrongEpoch) && !errors.Is(err, types.ErrWrongPhase) {
+		t.Errorf("in the next epoch: %v", err)
+	}
+	w.claim(5, 8)
+	w.to(sprinttypes.PHASE_AUDIT)
+	if err := w.report(old); !errors.Is(err, types.ErrWrongEpoch) {
+		t.Errorf("in the next audit: %v", err)
+	}
+	replayed := *old
+	replayed.Epoch = 2
+	if err := w.report(&replayed); !errors.Is(err, types.ErrInvalidOpening) {
+		t.Errorf("evidence of the old claim against the new: %v", err)
+	}
+	if c := w.claimOf(5); c.FalseUnits != 0 || c.Void() || len(w.statuses()) != 0 {
+		t.Errorf("refused reports changed the claim to %s, or are in the state", c.Status)
+	}
+}
