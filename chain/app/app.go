@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 
 	abci "github.com/cometbft/cometbft/abci/types"
 	dbm "github.com/cosmos/cosmos-db"
@@ -36,7 +37,8 @@ type Config struct {
 	Logger log.Logger
 	// DB holds the state; the application closes it.
 	DB dbm.DB
-	// Home is the node's folder; the upgrade module keeps its plan below it.
+	// Home is the node's folder; the upgrade module keeps its plan below it, and the node what it saw in
+	// time.
 	Home string
 	// Deps makes the parts that execute modules. It may be nil in an application that only
 	// serves codecs and commands or exports its state.
@@ -71,7 +73,10 @@ func New(cfg Config) (*App, error) {
 	base.SetInterfaceRegistry(enc.Registry)
 	base.SetTxEncoder(enc.Tx.TxEncoder())
 
-	app := &App{BaseApp: base, witness: new(witness), pool: newPool(), enc: enc, keys: storetypes.NewKVStoreKeys(storeNames()...)}
+	seen := openWitness(witnessPath(cfg.Home), func(err error) {
+		cfg.Logger.Error("a restart will forget what was seen in time", "err", err)
+	})
+	app := &App{BaseApp: base, witness: seen, closers: []io.Closer{seen}, pool: newPool(), enc: enc, keys: storetypes.NewKVStoreKeys(storeNames()...)}
 	deps := Deps{Admitter: none{}, Rechecker: none{}}
 	if cfg.Deps != nil {
 		var err error
@@ -118,7 +123,10 @@ func New(cfg Config) (*App, error) {
 
 	app.SetMempool(app.pool)
 	app.SetCheckTxHandler(app.checkTx)
-	app.SetPrepareCheckStater(func(sdk.Context) { app.pool.committed() })
+	app.SetPrepareCheckStater(func(sdk.Context) {
+		app.pool.committed()
+		app.witness.committed()
+	})
 	app.SetPrepareProposal(app.prepareProposal)
 	app.SetProcessProposal(app.processProposal)
 
@@ -126,6 +134,14 @@ func New(cfg Config) (*App, error) {
 		return nil, fmt.Errorf("app: load state: %w", err)
 	}
 	return app, nil
+}
+
+// witnessPath is the file of the node's witness; none without a home.
+func witnessPath(home string) string {
+	if home == "" {
+		return ""
+	}
+	return filepath.Join(home, "data", "witness")
 }
 
 // initChain writes the genesis. Every module must find its part, so that a file of another

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"sync"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
@@ -17,12 +18,25 @@ const (
 )
 
 // witness remembers which commitments of the running epoch this node's mempool was shown before the
-// deadline, for the verdict of its validator. It is no part of the state: a node that restarts has
-// seen nothing, and its validator vouches for nothing. It is safe for concurrent use.
+// deadline, for the verdict of its validator, and keeps them over a restart: see witness_file.go. It is
+// no part of the state: a node that was down has not seen what came meanwhile, and its validator does not
+// vouch for that. It is safe for concurrent use.
 type witness struct {
 	mu    sync.Mutex
 	epoch uint64
 	seen  map[string][]commitment
+	file  witnessFile
+	fail  func(error) // nil, or told once when the file fails; memory alone remembers from then on
+}
+
+// openWitness returns a witness that is kept in a file, with what it holds. Without a path nothing is
+// kept. A file that fails stops no node.
+func openWitness(path string, fail func(error)) *witness {
+	w := &witness{file: witnessFile{path: path}, fail: fail}
+	epoch, err := w.file.load(w.add)
+	w.epoch = epoch
+	w.failed(err)
+	return w
 }
 
 type commitment struct {
@@ -40,7 +54,18 @@ func (w *witness) note(m *sprinttypes.MsgCommitWork, miner []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.epoch != m.Epoch || w.seen == nil {
-		w.epoch, w.seen = m.Epoch, make(map[string][]commitment)
+		w.epoch, w.seen = m.Epoch, nil
+		w.failed(w.file.begin(m.Epoch))
+	}
+	c := commitment{m.Count, [32]byte(m.Root)}
+	w.add(miner, c)
+	w.failed(w.file.append(miner, c))
+}
+
+// add remembers a commitment if there is room.
+func (w *witness) add(miner []byte, c commitment) {
+	if w.seen == nil {
+		w.seen = make(map[string][]commitment)
 	}
 	list, known := w.seen[string(miner)]
 	if !known && len(w.seen) >= witnessMiners {
@@ -49,7 +74,35 @@ func (w *witness) note(m *sprinttypes.MsgCommitWork, miner []byte) {
 	if len(list) == witnessEach {
 		list = list[1:]
 	}
-	w.seen[string(miner)] = append(list[:len(list):len(list)], commitment{m.Count, [32]byte(m.Root)})
+	w.seen[string(miner)] = append(list[:len(list):len(list)], c)
+}
+
+// failed gives up the file if there is an error.
+func (w *witness) failed(err error) {
+	if err == nil {
+		return
+	}
+	err = errors.Join(err, w.file.close())
+	w.file = witnessFile{}
+	if w.fail != nil {
+		w.fail(err)
+	}
+}
+
+// committed says that a block was committed: what was seen before it outlasts the machine.
+func (w *witness) committed() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.failed(w.file.sync())
+}
+
+// Close closes the file.
+func (w *witness) Close() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	err := w.file.close()
+	w.file = witnessFile{}
+	return err
 }
 
 // Saw says whether exactly this commitment came in time.

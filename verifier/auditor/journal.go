@@ -147,6 +147,17 @@ func (j *journal) append(t *task) error {
 	return nil
 }
 
+// sync makes what was appended outlast a failure of the machine.
+func (j *journal) sync() error {
+	if j.file == nil {
+		return nil
+	}
+	if err := j.file.Sync(); err != nil {
+		return fmt.Errorf("auditor: journal: %w", err)
+	}
+	return nil
+}
+
 func (j *journal) close() {
 	if j.file != nil {
 		j.file.Close() // everything was written; nothing is buffered here

@@ -192,6 +192,11 @@ func (r *round) vote(ctx context.Context) error {
 			a.count.unserved.Add(1)
 		}
 	}
+	// What the root binds has to be opened within a few blocks, perhaps by a machine that failed
+	// meanwhile. Without the journal it is computed again, which may take longer than that.
+	if err := r.journal.sync(); err != nil {
+		a.fail(ctx, Event{Epoch: r.e.Number, Round: r.e.Round, Err: err})
+	}
 	v := Verdict{Epoch: r.e.Number, Round: r.e.Round, Proof: r.proof, Bitmap: bitmap, KeyedRoot: commit.KeyedRoot(keyed)}
 	again := int64(0) // height to send at; an accepted message gets two blocks to land
 	for ctx.Err() == nil && a.height.Load()+1 < r.e.AuditEnd+2 {
