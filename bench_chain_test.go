@@ -21,11 +21,13 @@ import (
 	"github.com/cosmos/cosmos-sdk/types/tx/signing"
 	authsigning "github.com/cosmos/cosmos-sdk/x/auth/signing"
 	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
+	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
 
 	"github.com/cometbft/cometbft/rpc/client/local"
 
 	audittypes "github.com/assaynet/assay/chain/audit/types"
 	"github.com/assaynet/assay/chain/network"
+	"github.com/assaynet/assay/chain/params"
 	powertypes "github.com/assaynet/assay/chain/power/types"
 	sprinttypes "github.com/assaynet/assay/chain/sprint/types"
 	"github.com/assaynet/assay/sdk/client"
@@ -35,32 +37,65 @@ import (
 
 // BenchmarkChain is an epoch of a network of four nodes in this process in
 // which ASSAY_MINERS (default 10,000) miners commit one claim each and are
-// settled: transactions a second, the longest block, the settlement, and what
-// the state holds a miner and epoch afterwards. Claims are well-formed roots
-// over units that nobody computes; the four validators send verdicts,
-// challenges and keyed openings with their real VRF keys, without re-executing:
-// what checking costs is measured by testdata/bench/fleet.
+// settled: transactions a second, the longest block of each part, the
+// settlement, and what the state holds a miner and epoch afterwards. Claims are
+// well-formed roots over units that nobody computes; the four validators send
+// verdicts, challenges and keyed openings with their real VRF keys, without
+// re-executing: what checking costs is measured by testdata/bench/fleet. Then
+// ASSAY_FLOOD (default 1,000) newcomers register, as many payments are made, and
+// both are sent at once with commitments that fail, so that both parts of a
+// block are full.
 //
 //	make bench-chain
 func BenchmarkChain(b *testing.B) {
-	miners := 10_000
-	if s := os.Getenv("ASSAY_MINERS"); s != "" {
-		n, err := strconv.Atoi(s)
-		if err != nil || n < 1 {
-			b.Fatalf("ASSAY_MINERS is %q", s)
-		}
-		miners = n
-	}
+	miners, flood := setting(b, "ASSAY_MINERS", 10_000), setting(b, "ASSAY_FLOOD", 1_000)
 	for range b.N {
 		ctx, cancel := context.WithTimeout(context.Background(), 9*time.Minute)
-		c := startChainBench(ctx, b, miners)
+		c := startChainBench(ctx, b, miners, min(flood, miners))
 		c.epoch(ctx)
+		c.floods(ctx, 2) // commitments to an epoch that is over fail
 		c.report()
 		cancel()
 		if err := c.net.Close(); err != nil {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkPace is only the last part of BenchmarkChain, with commitments that succeed: what a
+// block may take however it is filled, in half a minute.
+//
+//	go test -run '^$' -bench Pace -benchtime 1x -v .
+func BenchmarkPace(b *testing.B) {
+	flood := setting(b, "ASSAY_FLOOD", 1_000)
+	for range b.N {
+		ctx, cancel := context.WithTimeout(context.Background(), 9*time.Minute)
+		c := startChainBench(ctx, b, flood, flood)
+		c.parts = append(c.parts, benchPhase{name: "genesis", from: 2})
+		c.must(c.net.nodes[0].node.WaitHeight(ctx, 3))
+		c.numbers(ctx)
+		c.floods(ctx, 1)
+		table, longest := c.pace()
+		b.ReportMetric(longest.Seconds(), "longest-block-s")
+		b.Logf("four nodes with a pause of %v a block\n%s", benchBlock, table)
+		cancel()
+		if err := c.net.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// setting is a number from the environment.
+func setting(b *testing.B, name string, or int) int {
+	s := os.Getenv(name)
+	if s == "" {
+		return or
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 {
+		b.Fatalf("%s is %q", name, s)
+	}
+	return n
 }
 
 // benchBlock is the pause after each block's commit.
@@ -71,18 +106,25 @@ type chainBench struct {
 	net    *localnet
 	link   *link
 	miners []*benchMiner
+	flood  int // transactions of each kind after the epoch
 	seats  []*benchSeat
 
 	sent   time.Duration // to hand all claims to the mempools
 	phases map[sprinttypes.Phase]int64
+	parts  []benchPhase
 	sizes  map[string]int64
-	last   int64
 }
 
 type benchMiner struct {
-	key    *secp256k1.PrivKey
-	addr   sdk.AccAddress
-	number uint64
+	key      *secp256k1.PrivKey
+	addr     sdk.AccAddress
+	number   uint64
+	sequence uint64 // of the next transaction
+}
+
+func newBenchMiner(i int) *benchMiner {
+	key := secp256k1.GenPrivKeyFromSecret(binary.BigEndian.AppendUint32(nil, uint32(i)))
+	return &benchMiner{key: key, addr: sdk.AccAddress(key.PubKey().Address())}
 }
 
 type benchSeat struct {
@@ -90,15 +132,14 @@ type benchSeat struct {
 	vrf  *sample.SecretKey
 }
 
-func startChainBench(ctx context.Context, b *testing.B, miners int) *chainBench {
-	c := &chainBench{b: b, phases: map[sprinttypes.Phase]int64{}, sizes: map[string]int64{}}
+func startChainBench(ctx context.Context, b *testing.B, miners, flood int) *chainBench {
+	c := &chainBench{b: b, flood: flood, phases: map[sprinttypes.Phase]int64{}, sizes: map[string]int64{}}
 	p := sprinttypes.DefaultParams()
 	p.ComputeBlocks, p.CommitBlocks, p.AuditBlocks, p.EpochBlocks = 30, 40, 16, 70
 	p.MaxClaims, p.RetainEpochs, p.VestingEpochs = uint64(max(miners, 10_000)), 1, 1
 	spec := localSpec{Dir: b.TempDir(), Nodes: 4, BlockTime: benchBlock, Sprint: p, Voting: time.Hour}
 	for i := range miners {
-		key := secp256k1.GenPrivKeyFromSecret(binary.BigEndian.AppendUint32(nil, uint32(i)))
-		c.miners = append(c.miners, &benchMiner{key: key, addr: sdk.AccAddress(key.PubKey().Address())})
+		c.miners = append(c.miners, newBenchMiner(i))
 	}
 	layout, err := network.Create(network.Spec{Dir: spec.Dir, ChainID: "bench-1", Nodes: spec.Nodes, BlockTime: spec.BlockTime,
 		Balance: gnkCoins(10), Edit: func(g *network.Genesis) error { return errors.Join(spec.genesis(g), c.genesis(g)) }})
@@ -134,7 +175,7 @@ func (c *chainBench) must(err error) {
 	}
 }
 
-// genesis registers the miners, without power and without coins.
+// genesis registers the miners, without power; those who will pay have coins.
 func (c *chainBench) genesis(g *network.Genesis) error {
 	var vrf [32]byte
 	copy(vrf[:], "vrf keys of the benchmark")
@@ -148,6 +189,13 @@ func (c *chainBench) genesis(g *network.Genesis) error {
 			packed, err := authtypes.PackAccounts(accounts)
 			s.Accounts = append(s.Accounts, packed...)
 			return err
+		}),
+		network.Edit(g, banktypes.ModuleName, func(s *banktypes.GenesisState) error {
+			for _, m := range c.miners[:c.flood] {
+				s.Balances = append(s.Balances, banktypes.Balance{Address: m.addr.String(), Coins: gnkCoins(1)})
+				s.Supply = s.Supply.Add(gnkCoins(1)...)
+			}
+			return nil
 		}),
 		network.Edit(g, powertypes.ModuleName, func(s *powertypes.GenesisState) error {
 			// A stamp is its sender's work, not the chain's.
@@ -168,20 +216,81 @@ func (c *chainBench) genesis(g *network.Genesis) error {
 
 // epoch runs epoch 1 with claims and two empty ones, after which it is pruned.
 func (c *chainBench) epoch(ctx context.Context) {
-	c.must(c.net.nodes[0].node.WaitHeight(ctx, 2))
+	c.parts = append(c.parts, benchPhase{name: "genesis", from: 2})
+	c.must(c.net.nodes[0].node.WaitHeight(ctx, 3))
 	c.measure("before")
 	c.numbers(ctx)
+	claims := c.signed(len(c.miners), func(i int) []byte { return c.claim(ctx, c.miners[i], 1) })
+	c.phase("commitments")
 	start := time.Now()
-	c.commit(ctx)
+	c.send(ctx, claims)
 	c.sent = time.Since(start)
 	e := c.until(ctx, func(e sprinttypes.Epoch) bool { return e.Phase >= sprinttypes.PHASE_AUDIT && len(e.ClaimsRoot) == 32 })
 	c.measure("committed")
+	c.phase("verdicts")
 	c.audit(ctx, e)
+	c.until(ctx, func(e sprinttypes.Epoch) bool { return e.Number > 1 || e.Phase >= sprinttypes.PHASE_SETTLE })
+	c.phase("settlement")
 	c.until(ctx, func(e sprinttypes.Epoch) bool { return e.Number > 1 })
 	c.measure("settled")
+	c.phase("two epochs")
 	c.until(ctx, func(e sprinttypes.Epoch) bool { return e.Number > 3 })
 	c.measure("pruned")
-	c.last = c.net.nodes[0].node.Height()
+}
+
+// floods fills blocks with registrations, with payments, and with both and commitments.
+func (c *chainBench) floods(ctx context.Context, epoch uint64) {
+	newcomers := make([]*benchMiner, c.flood)
+	registrations := make([]*powertypes.MsgRegister, c.flood)
+	random := rand.NewChaCha8([32]byte{1})
+	for i := range newcomers {
+		m := newBenchMiner(1<<24 + i)
+		vrf, err := sample.GenerateKey(random)
+		c.must(err)
+		seed := sha256.Sum256(m.addr)
+		cons := ed25519.NewKeyFromSeed(seed[:])
+		newcomers[i] = m
+		registrations[i] = &powertypes.MsgRegister{Operator: m.addr.String(), Endpoint: "http://127.0.0.1:1",
+			ConsPubkey: cons.Public().(ed25519.PublicKey), ConsPop: ed25519.Sign(cons, powertypes.ConsPopBytes(c.net.layout.ChainID, m.addr)),
+			VrfPubkey: vrf.Public().Bytes(), VrfPop: sample.ProvePossession(vrf, m.addr)}
+	}
+	register := func(i int) []byte { return c.sign(ctx, newcomers[i], 1_000_000, registrations[i]) }
+	pay := func(i int) []byte {
+		m := c.miners[i]
+		return c.sign(ctx, m, 420_000, banktypes.NewMsgSend(m.addr, m.addr, sdk.NewCoins(sdk.NewInt64Coin(params.BaseDenom, 1))))
+	}
+	half := c.flood / 2
+	registering, paying := c.signed(half, register), c.signed(half, pay)
+	all := c.signed(3*half, func(i int) []byte {
+		switch i % 3 {
+		case 0:
+			return register(half + i/3)
+		case 1:
+			return pay(i / 3) // again
+		}
+		return c.claim(ctx, c.miners[half+i/3], epoch)
+	})
+	c.phase("registrations")
+	c.send(ctx, registering)
+	c.empty(ctx)
+	c.phase("payments")
+	c.send(ctx, paying)
+	c.empty(ctx)
+	c.phase("all at once")
+	c.send(ctx, all)
+	c.empty(ctx)
+	c.phase("end")
+	c.must(c.net.nodes[0].node.WaitHeight(ctx, c.net.nodes[0].node.Height()+2))
+}
+
+// empty returns when nothing waits in any mempool.
+func (c *chainBench) empty(ctx context.Context) {
+	for _, n := range c.net.nodes {
+		for n.node.Comet().Mempool().Size() > 0 {
+			c.must(n.node.WaitHeight(ctx, n.node.Height()+1))
+		}
+	}
+	c.must(c.net.nodes[0].node.WaitHeight(ctx, c.net.nodes[0].node.Height()+1))
 }
 
 // until follows the epoch and notes the first height of each phase of epoch 1.
@@ -215,24 +324,31 @@ func (c *chainBench) numbers(ctx context.Context) {
 	}
 }
 
-// commit hands each miner's claim to one of the nodes. A full mempool is tried again after the
-// next block.
-func (c *chainBench) commit(ctx context.Context) {
+// signed makes transactions before a phase begins: signing is the senders' work.
+func (c *chainBench) signed(txs int, raw func(int) []byte) [][]byte {
+	out := make([][]byte, txs)
+	for i := range out {
+		out[i] = raw(i)
+	}
+	return out
+}
+
+// send hands transactions to the nodes in turn. A full mempool is tried again after the next block.
+func (c *chainBench) send(ctx context.Context, txs [][]byte) {
 	var senders sync.WaitGroup
 	for i, n := range c.net.nodes {
 		senders.Add(1)
 		go func() {
 			defer senders.Done()
 			rpc := local.New(n.node.Comet())
-			for j := i; j < len(c.miners); j += len(c.net.nodes) {
-				raw := c.claim(ctx, c.miners[j])
+			for j := i; j < len(txs); j += len(c.net.nodes) {
 				for {
-					r, err := rpc.BroadcastTxSync(ctx, raw)
+					r, err := rpc.BroadcastTxSync(ctx, txs[j])
 					if err == nil && r.Code == 0 {
 						break
 					}
 					if ctx.Err() != nil {
-						c.must(fmt.Errorf("claim of miner %d: %v, %v", j, err, r))
+						c.must(fmt.Errorf("transaction %d: %v, %v", j, err, r))
 					}
 					c.must(n.node.WaitHeight(ctx, n.node.Height()+1))
 				}
@@ -243,24 +359,36 @@ func (c *chainBench) commit(ctx context.Context) {
 }
 
 // claim is a signed, stamped transaction with a claim of 6,400 units.
-func (c *chainBench) claim(ctx context.Context, m *benchMiner) []byte {
+func (c *chainBench) claim(ctx context.Context, m *benchMiner, epoch uint64) []byte {
 	root := sha256.Sum256(m.addr)
-	msgs := []sdk.Msg{&sprinttypes.MsgCommitWork{Miner: m.addr.String(), Epoch: 1, Root: root[:], Count: 6_400}}
+	return c.sign(ctx, m, claimGas, &sprinttypes.MsgCommitWork{Miner: m.addr.String(), Epoch: epoch, Root: root[:], Count: 6_400})
+}
+
+// claimGas is the limit of gas of a first commitment.
+const claimGas = 400_000
+
+// sign makes a transaction, with a stamp or, for a payment, a fee.
+func (c *chainBench) sign(ctx context.Context, m *benchMiner, gas uint64, msg sdk.Msg) []byte {
 	enc := c.net.nodes[0].node.App().Encoding()
-	stamp, err := powertypes.NewStamp(c.net.layout.ChainID, m.addr, 0, msgs)
-	c.must(err)
 	t := enc.Tx.NewTxBuilder()
-	c.must(t.SetMsgs(msgs...))
-	t.SetGasLimit(150_000)
-	t.SetMemo(stamp.Mint(1))
+	c.must(t.SetMsgs(msg))
+	t.SetGasLimit(gas)
+	if _, pays := msg.(*banktypes.MsgSend); pays {
+		t.SetFeeAmount(sdk.NewCoins(sdk.NewInt64Coin(params.BaseDenom, 10_000)))
+	} else {
+		stamp, err := powertypes.NewStamp(c.net.layout.ChainID, m.addr, m.sequence, []sdk.Msg{msg})
+		c.must(err)
+		t.SetMemo(stamp.Mint(1))
+	}
 	mode := signing.SignMode_SIGN_MODE_DIRECT
-	c.must(t.SetSignatures(signing.SignatureV2{PubKey: m.key.PubKey(), Data: &signing.SingleSignatureData{SignMode: mode}}))
+	c.must(t.SetSignatures(signing.SignatureV2{PubKey: m.key.PubKey(), Data: &signing.SingleSignatureData{SignMode: mode}, Sequence: m.sequence}))
 	sig, err := tx.SignWithPrivKey(ctx, mode, authsigning.SignerData{Address: m.addr.String(), ChainID: c.net.layout.ChainID,
-		AccountNumber: m.number, PubKey: m.key.PubKey()}, t, m.key, enc.Tx, 0)
+		AccountNumber: m.number, Sequence: m.sequence, PubKey: m.key.PubKey()}, t, m.key, enc.Tx, m.sequence)
 	c.must(err)
 	c.must(t.SetSignatures(sig))
 	raw, err := enc.Tx.TxEncoder()(t.GetTx())
 	c.must(err)
+	m.sequence++
 	return raw
 }
 
@@ -353,17 +481,13 @@ func (c *chainBench) measure(when string) {
 func (c *chainBench) report() {
 	b, n := c.b, float64(len(c.miners))
 	store := c.net.nodes[0].node.Comet().BlockStore()
-	txs, busy, longest, at := 0, time.Duration(0), time.Duration(0), int64(0)
-	for h := int64(2); h < c.last; h++ {
-		this, next := store.LoadBlockMeta(h), store.LoadBlockMeta(h+1)
-		took := next.Header.Time.Sub(this.Header.Time)
-		if took > longest {
-			longest, at = took, h
-		}
-		if this.NumTxs > 10 {
-			txs, busy = txs+this.NumTxs, busy+took
+	txs, busy := 0, time.Duration(0)
+	for h := c.parts[1].from; h < c.parts[2].from; h++ {
+		if this := store.LoadBlockMeta(h); this.NumTxs > 10 {
+			txs, busy = txs+this.NumTxs, busy+store.LoadBlockMeta(h+1).Header.Time.Sub(this.Header.Time)
 		}
 	}
+	table, longest := c.pace()
 	time := func(h int64) time.Time { return store.LoadBlockMeta(h).Header.Time }
 	settle := time(c.phases[sprinttypes.PHASE_UNSPECIFIED]).Sub(time(c.phases[sprinttypes.PHASE_SETTLE]))
 	b.ReportMetric(float64(txs)/busy.Seconds(), "tx/s")
@@ -373,6 +497,6 @@ func (c *chainBench) report() {
 	b.ReportMetric(float64(c.sizes["committed"]-c.sizes["before"])/n, "B/miner-committed")
 	b.ReportMetric(float64(c.sizes["settled"]-c.sizes["before"])/n, "B/miner-settled")
 	b.ReportMetric(float64(c.sizes["pruned"]-c.sizes["before"])/n, "B/miner-pruned")
-	b.Logf("%d miners on four nodes with a pause of %v a block; claims were sent in %v; the longest block was %d; phases began at %v; bytes of state %v",
-		len(c.miners), benchBlock, c.sent, at, c.phases, c.sizes)
+	b.Logf("%d miners on four nodes with a pause of %v a block; claims were sent in %v; phases began at %v; bytes of state %v\n%s",
+		len(c.miners), benchBlock, c.sent, c.phases, c.sizes, table)
 }

@@ -286,6 +286,6 @@ func (d *devnet) welcome() {
 	d.say("\n  %s", d.con.bold("to try, in another terminal:"))
 	d.say("    %s query sprint epoch --home %s", prog, l.Dir)
 	d.say("    %s ask %q --endpoint http://%s", prog, demoPrompt, first.Serve)
-	d.say("    %s tx bank send %s %s 1000000000ngnk --from %s --gas 200000 --fees 1000ngnk --yes --home %s\n",
+	d.say("    %s tx bank send %s %s 1000000000ngnk --from %s --gas 600000 --fees 1000ngnk --yes --home %s\n",
 		prog, l.Accounts[clientAccount], l.Accounts[researcherAccount], clientAccount, l.Dir)
 }

@@ -64,7 +64,7 @@ func testUploads(ctx context.Context, t *testing.T, n *testNet) {
 	for i := range byte(5) {
 		many = append(many, begin(func(m *registrytypes.MsgStoreBegin) { m.Hash[0] = i })...)
 	}
-	s.refused(ctx, t, probe, attempt{name: "too many uploads at once", msgs: many, gas: 1_000_000,
+	s.refused(ctx, t, probe, attempt{name: "too many uploads at once", msgs: many, gas: 1_500_000,
 		want: registrytypes.ErrUploads, says: []string{"4, at most 4"}})
 	for _, b := range badBlobs() {
 		t.Run(b.name, func(t *testing.T) { refuseBlob(ctx, t, s, probe, b) })

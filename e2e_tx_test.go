@@ -19,7 +19,6 @@ import (
 	authsigning "github.com/cosmos/cosmos-sdk/x/auth/signing"
 	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
 	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
-	"github.com/cosmos/gogoproto/proto"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -57,7 +56,7 @@ type attempt struct {
 	lane bool   // no fee, and a hash stamp
 	free bool   // no fee and no stamp
 	memo string // instead of the stamp
-	gas  uint64 // 0: 400,000 plus 20 a byte of the messages
+	gas  uint64 // 0: what the client gives them
 	// chain that is signed for; empty means this one.
 	chain string
 
@@ -84,10 +83,7 @@ func (s *sender) sign(ctx context.Context, t *testing.T, a attempt, number, sequ
 	b := s.enc.Tx.NewTxBuilder()
 	must(t, b.SetMsgs(a.msgs...))
 	if a.gas == 0 {
-		a.gas = 400_000
-		for _, m := range a.msgs {
-			a.gas += 20 * uint64(proto.Size(m))
-		}
+		a.gas = client.DefaultGas(a.msgs...)
 	}
 	if a.chain == "" {
 		a.chain = s.c.ChainID()

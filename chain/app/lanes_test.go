@@ -2,6 +2,7 @@ package app
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
@@ -10,16 +11,16 @@ import (
 	"github.com/assaynet/assay/chain/params"
 )
 
-// Under floods of both kinds every block of a running application holds both, each up to its part;
-// validators accept it, and reject one that gives one kind the other's part. In the end everything
-// was taken.
+// Under floods of both kinds every block of a running application holds both, each up to its part, and
+// the lane what payments leave of theirs; validators accept it, and reject one that gives payments the
+// lane's part or holds more than both parts. In the end everything was taken.
 func TestFloodsDoNotStarveEachOther(t *testing.T) {
-	const each, part = 60, 10 // 2,000,000 of gas for each kind
+	const each, part = 60, 10 // transactions of nodeGas for each kind
 	for name, c := range map[string]struct{ lanes, fees int }{
 		"both": {each, each}, "fees against one of the lane": {1, each}, "lane against one payment": {each, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			n := newNode(t, 2*each, 2*part*200_000, nil)
+			n := newNode(t, 2*each, 2*part*nodeGas, nil)
 			var lanes, fees [][]byte
 			for i := range c.lanes {
 				lanes = append(lanes, n.lane(i, 0))
@@ -35,16 +36,22 @@ func TestFloodsDoNotStarveEachOther(t *testing.T) {
 					n.must(n.send(lanes[i]))
 				}
 			}
-			if c.lanes > part && n.accepts(lanes[:part+1]) {
-				t.Error("the lane may take the others' part of a block")
+			if c.lanes > 2*part && (!n.accepts(lanes[:2*part]) || n.accepts(lanes[:2*part+1])) {
+				t.Error("the lane cannot have what payments leave, or has more than a block")
 			}
 			if c.fees > part && n.accepts(fees[:part+1]) {
 				t.Error("payments may take the lane's part of a block")
 			}
+			if c.lanes > part && c.fees >= part {
+				both := slices.Concat(lanes[:part], fees[:part])
+				if !n.accepts(both) || n.accepts(append(slices.Clone(both), lanes[part])) || n.accepts(append(slices.Clone(lanes[:part+1]), fees[:part]...)) {
+					t.Error("a full block is rejected, or the lane has more than payments leave")
+				}
+			}
 			for lane, other := c.lanes, c.fees; lane+other > 0; {
 				txs := n.propose()
 				l, o := n.kinds(txs)
-				if l != min(lane, part) || o != min(other, part) {
+				if o != min(other, part) || l != min(lane, 2*part-o) {
 					t.Fatalf("a block holds %d of the lane and %d others, %d and %d wait", l, o, lane, other)
 				}
 				n.block(txs)
@@ -65,7 +72,7 @@ func TestFloodsDoNotStarveEachOther(t *testing.T) {
 func TestSkippedChecksChangeNothing(t *testing.T) {
 	const accounts = 12
 	for seed := range uint64(3) {
-		n := newNode(t, accounts, 400_000_000, nil)
+		n := newNode(t, accounts, 1000*nodeGas, nil)
 		random := rand.New(rand.NewPCG(seed, 1))
 		next := make([]uint64, accounts)  // sequence of the next transaction
 		chain := make([]uint64, accounts) // sequence on chain

@@ -35,10 +35,13 @@ import (
 
 const nodeChain = "assay-node-1"
 
+// nodeGas is the limit of gas of every transaction of these tests.
+const nodeGas = 400_000
+
 // node is a running application that is driven as CometBFT drives it, with accounts that hold coins.
 // The mempool is the list of what the application accepted, in that order.
 type node struct {
-	t       *testing.T
+	t       testing.TB
 	app     *App
 	height  int64
 	keys    []*secp256k1.PrivKey
@@ -46,7 +49,7 @@ type node struct {
 }
 
 // newNode starts a chain with a validator and accounts, and a limit of gas a block.
-func newNode(t *testing.T, accounts int, maxGas int64, edit func(*powertypes.Params)) *node {
+func newNode(t testing.TB, accounts int, maxGas int64, edit func(*powertypes.Params)) *node {
 	t.Helper()
 	application, err := New(Config{Logger: log.NewNopLogger(), DB: dbm.NewMemDB(), Home: t.TempDir(),
 		Options: []func(*baseapp.BaseApp){baseapp.SetChainID(nodeChain)}})
@@ -116,7 +119,7 @@ func newNode(t *testing.T, accounts int, maxGas int64, edit func(*powertypes.Par
 func editState[T any, P interface {
 	*T
 	codec.ProtoMarshaler
-}](t *testing.T, cdc codec.Codec, state map[string]json.RawMessage, name string, edit func(P)) {
+}](t testing.TB, cdc codec.Codec, state map[string]json.RawMessage, name string, edit func(P)) {
 	t.Helper()
 	var v T
 	cdc.MustUnmarshalJSON(state[name], P(&v))
@@ -133,7 +136,7 @@ func (n *node) tx(i int, sequence uint64, msg sdk.Msg) []byte {
 	enc, key := n.app.enc, n.keys[i]
 	b := enc.Tx.NewTxBuilder()
 	n.must(b.SetMsgs(msg))
-	b.SetGasLimit(200_000)
+	b.SetGasLimit(nodeGas)
 	if laneMessages[sdk.MsgTypeURL(msg)] {
 		stamp, err := powertypes.NewStamp(nodeChain, n.addr(i), sequence, []sdk.Msg{msg})
 		n.must(err)

@@ -14,7 +14,8 @@ import (
 	worktypes "github.com/assaynet/assay/chain/work/types"
 )
 
-// TestUsage fills blocks at random: neither kind passes its part, and neither takes the other's.
+// TestUsage fills blocks at random: neither kind passes its part, and none but
+// the lane takes what the other leaves.
 func TestUsage(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	for range 500 {
@@ -22,11 +23,15 @@ func TestUsage(t *testing.T) {
 			laneBytes: 1 + rng.Uint64N(5_000), otherBytes: 1 + rng.Uint64N(5_000),
 			laneGas: rng.Uint64N(5_000), otherGas: rng.Uint64N(5_000),
 		}
+		if b.laneGas == 0 || b.otherGas == 0 {
+			b.laneGas, b.otherGas = 0, 0 // both are limited or none
+		}
+		rest := rng.IntN(2) == 0
 		var u usage
 		for range 200 {
 			lane, size, gas := rng.IntN(2) == 0, rng.Uint64N(500), rng.Uint64N(500)
 			before := u
-			added := u.add(b, lane, size, gas)
+			added := u.add(b, lane, rest, size, gas)
 			if !added && u != before {
 				t.Fatal("a refused transaction was counted")
 			}
@@ -34,15 +39,19 @@ func TestUsage(t *testing.T) {
 				!lane && (u.laneBytes != before.laneBytes || u.laneGas != before.laneGas) {
 				t.Fatal("counted for the other kind")
 			}
+			laneGas := b.laneGas
+			if rest {
+				laneGas += b.otherGas - min(b.otherGas, u.otherGas)
+			}
 			if u.laneBytes > b.laneBytes || u.otherBytes > b.otherBytes ||
-				b.laneGas > 0 && u.laneGas > b.laneGas || b.otherGas > 0 && u.otherGas > b.otherGas {
+				b.laneGas > 0 && u.laneGas > laneGas || b.otherGas > 0 && u.otherGas > b.otherGas {
 				t.Fatalf("%+v exceeds %+v", u, b)
 			}
 		}
 	}
 	// Sizes near 2^64 must not wrap.
 	u := usage{laneBytes: 10}
-	if u.add(budget{laneBytes: 20}, true, ^uint64(0)-5, 1) {
+	if u.add(budget{laneBytes: 20}, true, true, ^uint64(0)-5, 1) {
 		t.Fatal("a size wrapped around")
 	}
 }

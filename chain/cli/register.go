@@ -10,7 +10,7 @@ import (
 	powertypes "github.com/assaynet/assay/chain/power/types"
 )
 
-const registerGas = 400_000
+const registerGas = 1_000_000
 
 func registerCommand() *cobra.Command {
 	var (

@@ -14,12 +14,15 @@ import (
 )
 
 const (
-	beginGas = 300_000
-	// chunkGas covers writing a chunk (30 gas a byte) and the size of its transaction (10).
-	chunkGas = 1_000_000 + 44*registrytypes.MaxChunkBytes
-	// admitGas covers unpacking and admitting one byte of the blob with the last chunk, and
-	// reading it back.
-	admitGas = 8
+	beginGas = 600_000
+	// chunkGas and chunkByteGas cover writing a chunk (30 gas a byte) and the size of its
+	// transaction (10).
+	chunkGas     = 1_000_000
+	chunkByteGas = 44
+	// admitGas covers unpacking and admitting one byte of the blob with the last chunk, readGas
+	// reading one of its packed bytes back.
+	admitGas = 2
+	readGas  = 4
 )
 
 func storeCommand() *cobra.Command {
@@ -95,9 +98,9 @@ func store(cmd *cobra.Command, s *sender, kind string, blob []byte) error {
 		}
 	}
 	for i := from; i < len(chunks); i++ {
-		gas := uint64(chunkGas)
+		gas := chunkGas + chunkByteGas*uint64(len(chunks[i]))
 		if i == len(chunks)-1 {
-			gas += admitGas * uint64(len(blob)+len(packed))
+			gas += admitGas*uint64(len(blob)) + readGas*uint64(len(packed))
 		}
 		resp, err := s.send(cmd.Context(), gas, false, &registrytypes.MsgStoreChunk{
 			Creator: creator, Hash: hash[:], Index: uint32(i), Data: chunks[i],

@@ -58,7 +58,7 @@ func (tn *testNetwork) at(node int, args ...string) []string {
 func (tn *testNetwork) deliver(ctx context.Context, t *testing.T, node int, args ...string) (code uint32, log string) {
 	t.Helper()
 	args = append(args, "--from", "operator", "--keyring-backend", "test", "--chain-id", chainID, "--yes",
-		"--gas", "500000", "--fees", "1000ngnk")
+		"--gas", "800000", "--fees", "1000ngnk")
 	out := runJSON(ctx, t, tn.at(node, args...)...)
 	if c := out["code"].(float64); c != 0 {
 		return uint32(c), out["raw_log"].(string)
@@ -155,7 +155,7 @@ func govern(ctx context.Context, t *testing.T, tn *testNetwork) {
 	// The account of the fifth key has coins but no power.
 	voter := tn.layout.Accounts["researcher"]
 	vote := runJSON(ctx, t, "tx", "gov", "vote", "1", "yes", "--home", tn.layout.Dir, "--node", "tcp://"+tn.layout.Members[0].Addresses.RPC,
-		"--output", "json", "--from", "researcher", "--keyring-backend", "test", "--chain-id", chainID, "--yes", "--gas", "200000", "--fees", "1000ngnk")
+		"--output", "json", "--from", "researcher", "--keyring-backend", "test", "--chain-id", chainID, "--yes", "--gas", "600000", "--fees", "1000ngnk")
 	if vote["code"].(float64) != 0 {
 		t.Fatalf("vote of %s was refused before the block: %v", voter, vote)
 	}

@@ -291,7 +291,7 @@ func (tn *testNetwork) include(ctx context.Context, t *testing.T, keys *network.
 		t.Fatal(err)
 	}
 	factory := tx.Factory{}.WithTxConfig(client.TxConfig).WithKeybase(keys.Keyring).WithChainID(chainID).
-		WithGas(300_000).WithMemo(stamp.Mint(10)).WithAccountNumber(number).WithSequence(sequence)
+		WithGas(1_000_000).WithMemo(stamp.Mint(10)).WithAccountNumber(number).WithSequence(sequence)
 	unsigned, err := factory.BuildUnsignedTx(msg)
 	if err != nil {
 		t.Fatal(err)

@@ -25,8 +25,14 @@ import (
 const (
 	// BlockBytes is the size limit of a block: twelve chunks of a blob beside the lane.
 	BlockBytes = 4 << 20
-	// BlockGas is the gas limit of a block.
-	BlockGas = 200_000_000
+	// BlockGas is the gas limit of a block: 800 ms of one processor at the 200,000 gas a millisecond
+	// that chain/app charges, a quarter of it spent before the block, in the mempool. So four nodes on
+	// two processors keep a block of any transactions below two seconds (docs/bench/scale.md), and half
+	// of it, the part of those who pay, takes the last chunk of the largest module.
+	BlockGas = 160_000_000
+	// signatureGas is the price of verifying a secp256k1 signature, about 0.1 ms at that rate; the
+	// SDK's default is a twentieth.
+	signatureGas = 20_000
 
 	// evidenceAge and evidenceBlocks are how old evidence of double signing may be; both must
 	// have passed. They are 20 epochs of a public network, a day of 14,400 blocks each: less
@@ -69,6 +75,12 @@ func NewGenesis(chainID string, at time.Time, application *app.App) (*Genesis, e
 			},
 			Base: params.BaseDenom, Display: params.DisplayDenom, Name: "Assay", Symbol: params.DisplayDenom,
 		}}
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	if err := Edit(g, authtypes.ModuleName, func(s *authtypes.GenesisState) error {
+		s.Params.SigVerifyCostSecp256k1 = signatureGas
 		return nil
 	}); err != nil {
 		return nil, err

@@ -160,7 +160,7 @@ func newcomer(ctx context.Context, t *testing.T, tn *testNetwork) {
 	send := func(memo string, number, sequence uint64) *sdk.TxResponse {
 		t.Helper()
 		factory := tx.Factory{}.WithTxConfig(clientCtx.TxConfig).WithKeybase(keys.Keyring).WithChainID(chainID).
-			WithGas(300_000).WithMemo(memo).WithAccountNumber(number).WithSequence(sequence)
+			WithGas(1_000_000).WithMemo(memo).WithAccountNumber(number).WithSequence(sequence)
 		unsigned, err := factory.BuildUnsignedTx(msg)
 		if err != nil {
 			t.Fatal(err)

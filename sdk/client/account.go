@@ -16,7 +16,6 @@ import (
 	"github.com/cosmos/cosmos-sdk/types/tx/signing"
 	authsigning "github.com/cosmos/cosmos-sdk/x/auth/signing"
 	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
-	"github.com/cosmos/gogoproto/proto"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -57,7 +56,7 @@ func (a *Account) Key() cryptotypes.PrivKey { return a.key }
 
 // SendOptions of a transaction.
 type SendOptions struct {
-	// Gas is the gas limit. Default 400,000 plus 20 per message byte.
+	// Gas is the gas limit. Default DefaultGas of the messages.
 	Gas uint64
 	// Fee in ngnk; zero pays what the chain asks for the gas limit.
 	Fee int64
@@ -132,10 +131,7 @@ func (a *Account) sign(ctx context.Context, opt SendOptions, stampBits uint32, m
 		return nil, fmt.Errorf("client: messages: %w", err)
 	}
 	if opt.Gas == 0 {
-		opt.Gas = 400_000
-		for _, m := range msgs {
-			opt.Gas += 20 * uint64(proto.Size(m))
-		}
+		opt.Gas = DefaultGas(msgs...)
 	}
 	b.SetGasLimit(opt.Gas)
 	if opt.Fee == 0 && !opt.Lane {

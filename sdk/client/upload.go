@@ -46,7 +46,7 @@ func (a *Account) Upload(ctx context.Context, blob []byte, opt UploadOptions) ([
 		m := &registrytypes.MsgStoreChunk{Creator: a.Address(), Hash: hash[:], Index: uint32(i), Data: c}
 		so := SendOptions{Fee: opt.Fee, Gas: uploadGas + uploadByteGas*uint64(len(c))}
 		if i == len(chunks)-1 {
-			so.Gas += uploadFinishGas
+			so.Gas += uploadAdmitGas*uint64(len(blob)) + uploadReadGas*uint64(len(packed))
 		}
 		if _, err := a.Send(ctx, so, m); err != nil {
 			return hash, errors.Join(fmt.Errorf("client: chunk %d of %d", i+1, len(chunks)), err)
@@ -60,9 +60,11 @@ func (a *Account) Upload(ctx context.Context, blob []byte, opt UploadOptions) ([
 
 // Gas limits of an upload. A byte costs 10 gas in the transaction and 30 when
 // it is stored (the SDK's default prices); the rest is room. The transaction
-// that completes a blob also pays for unpacking, hashing and admitting it.
+// that completes a blob also pays for reading it back, and for unpacking,
+// hashing and admitting it.
 const (
-	uploadGas       = 400_000
-	uploadByteGas   = 48
-	uploadFinishGas = 60_000_000
+	uploadGas      = 1_000_000
+	uploadByteGas  = 44
+	uploadReadGas  = 4 // a packed byte
+	uploadAdmitGas = 2 // a byte
 )

@@ -13,9 +13,8 @@ import (
 	"github.com/assaynet/assay/verifier/sample"
 )
 
-// gasVRF is charged for each VRF proof: a pairing takes about two milliseconds, as long as the
-// SDK's 1,000 gas for a secp256k1 signature buys twenty times.
-const gasVRF = 40_000
+// gasVRF is charged for each VRF proof: a pairing takes about two milliseconds, at 200,000 gas each.
+const gasVRF = 400_000
 
 // roundInput is what all seats of the running round evaluate to draw units.
 func roundInput(ctx context.Context, e sprinttypes.Epoch) []byte {

@@ -78,8 +78,8 @@ func (l Lane) Validate() error {
 		return ErrParams.Wrapf("lane block_bytes is %d, want tx_bytes to 16777216", l.BlockBytes)
 	case l.TxMessages < 1 || l.TxMessages > 64:
 		return ErrParams.Wrapf("lane tx_messages is %d, want 1 to 64", l.TxMessages)
-	case l.TxGas < 200_000 || l.TxGas > 100_000_000:
-		return ErrParams.Wrapf("lane tx_gas is %d, want 200000 to 100000000", l.TxGas)
+	case l.TxGas < 1_000_000 || l.TxGas > 100_000_000:
+		return ErrParams.Wrapf("lane tx_gas is %d, want 1000000 to 100000000", l.TxGas)
 	case l.EpochTxs < 1:
 		return ErrParams.Wrap("lane epoch_txs is 0, want at least 1")
 	case l.StampBits > MaxStampBits:

@@ -16,7 +16,7 @@ import (
 )
 
 // gasSignature is charged for checking a voucher: the SDK's cost of a secp256k1 signature.
-const gasSignature = 1_000
+const gasSignature = 20_000
 
 type msgServer struct{ Keeper }
 
