@@ -56,7 +56,7 @@ func (s *still) Round(context.Context, uint64, uint64) (sample.Round, error) { r
 func (s *still) Claims(context.Context, uint64, uint64) ([]auditor.Claim, error) {
 	out := make([]auditor.Claim, len(s.n.miners))
 	for i, m := range s.n.miners {
-		out[i] = auditor.Claim{Claim: m.claim, Units: drawn, Endpoint: fmt.Sprintf("%s/%d", s.n.base, i)}
+		out[i] = auditor.Claim{Claim: m.claim, Units: s.n.size.drawn, Endpoint: fmt.Sprintf("%s/%d", s.n.base, i)}
 	}
 	return out, nil
 }
@@ -174,7 +174,7 @@ func audit(ctx context.Context, rt *sandbox.Runtime, devices []device.Device, n 
 		return result{}, chain.err
 	}
 	for i := range miners {
-		d := round.Draw(me, address(i), count, drawn).Size()
+		d := round.Draw(me, address(i), n.size.units, n.size.drawn).Size()
 		res.AllUnits += d
 		if i < len(n.miners) {
 			res.Units += d

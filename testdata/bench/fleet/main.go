@@ -6,10 +6,12 @@
 // stands still. The claims hold 320 true units each, computed here, because
 // what a validator checks does not grow with a claim beyond 90,000 units.
 //
-//	go run ./testdata/bench/fleet [-claims 12] [-device cpu|wasm|both]
+//	go run ./testdata/bench/fleet [-claims 12] [-device cpu|wasm|both] [-units 320] [-drawn 300]
 //
 // By default a few of the 142 claims are audited and the rest is extrapolated;
-// -claims 142 measures all.
+// -claims 142 measures all, which takes the claims' computation most of all.
+// With -units 64 -drawn 20 the claims are small: for what all 142 of them ask
+// of memory.
 package main
 
 import (
@@ -34,9 +36,7 @@ import (
 const (
 	miners = 142 // Gonka's participants, with 2,270 GPUs
 	seats  = 100 // validators that draw: the default
-	drawn  = 300 // units of a claim that all validators check: the default's maximum
 	fold   = 64
-	count  = 5 * fold // units of each claim
 )
 
 // production is the shape that the forward-pass figures are for.
@@ -46,6 +46,8 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	claims := flag.Int("claims", 12, "claims to audit, at most 142; the rest is extrapolated")
+	units := flag.Int("units", 5*fold, "true units of each claim, a multiple of 64")
+	drawn := flag.Int("drawn", 300, "units of a claim that all validators check; 300 is the default's maximum")
 	dev := flag.String("device", "both", "cpu, wasm or both")
 	asJSON := flag.Bool("json", false, "print JSON")
 	flag.Parse()
@@ -53,14 +55,26 @@ func main() {
 		fmt.Fprintf(os.Stderr, "fleet: -claims %d: 1 to %d\n", *claims, miners)
 		os.Exit(2)
 	}
-	results, err := run(ctx, *claims, *dev)
+	if *units < fold || *units%fold != 0 || *drawn < 1 || *drawn > *units {
+		fmt.Fprintf(os.Stderr, "fleet: -units %d -drawn %d: a multiple of %d, and 1 to that\n", *units, *drawn, fold)
+		os.Exit(2)
+	}
+	s := size{claims: *claims, units: uint64(*units), drawn: uint64(*drawn)}
+	results, err := run(ctx, s, *dev)
 	if err == nil {
-		err = show(results, *claims, *asJSON)
+		err = show(results, s, *asJSON)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "fleet:", err)
 		os.Exit(1)
 	}
+}
+
+// size is what is audited.
+type size struct {
+	claims int
+	units  uint64 // of each
+	drawn  uint64 // of each, by all validators
 }
 
 // result is one audit.
@@ -77,7 +91,7 @@ type result struct {
 	PeakRSS  int64   `json:"peak_bytes"` // of this process so far, miners included
 }
 
-func run(ctx context.Context, claims int, which string) ([]result, error) {
+func run(ctx context.Context, s size, which string) ([]result, error) {
 	rt, err := sandbox.New(sandbox.Config{})
 	if err != nil {
 		return nil, err
@@ -93,8 +107,8 @@ func run(ctx context.Context, claims int, which string) ([]result, error) {
 		return nil, err
 	}
 	started := time.Now()
-	progress("computing %d claims of %d units ...", claims, count)
-	n, err := mine(ctx, recheck.New(recheck.Config{Runtime: rt, Device: cpu, Idle: 1}), w, claims)
+	progress("computing %d claims of %d units ...", s.claims, s.units)
+	n, err := mine(ctx, recheck.New(recheck.Config{Runtime: rt, Device: cpu, Idle: 1}), w, s)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +157,7 @@ func work() (recheck.Work, error) {
 		TensorBytes: production.TensorBytes(production.Pass()), GasSetup: sandbox.MaxGas, GasUnit: sandbox.MaxGas >> 16}, nil
 }
 
-func show(results []result, claims int, asJSON bool) error {
+func show(results []result, s size, asJSON bool) error {
 	if asJSON {
 		enc := json.NewEncoder(os.Stdout)
 		enc.SetIndent("", "  ")
@@ -152,11 +166,11 @@ func show(results []result, claims int, asJSON bool) error {
 	fmt.Printf("%s/%s, %d processors; transformerpow %d layers, width %d, %d heads, %d tokens: %.2f GMAC a unit\n",
 		runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0), production.Layers, production.Width, production.Heads,
 		production.Tokens, float64(production.MACs())/1e9)
-	fmt.Printf("one validator of %d, %d units drawn of each of %d claims (%d audited here)\n\n", seats, drawn, miners, claims)
-	fmt.Printf("%-6s %-7s %6s %8s %9s %9s %9s %11s %9s\n", "device", "powers", "share", "units", "setup s", "total s", "ms/unit", "units of "+fmt.Sprint(miners), "all s")
+	fmt.Printf("one validator of %d, %d units drawn of each of %d claims (%d audited here)\n\n", seats, s.drawn, miners, s.claims)
+	fmt.Printf("%-6s %-7s %6s %8s %9s %9s %9s %12s %9s %9s\n", "device", "powers", "share", "units", "setup s", "total s", "ms/unit", "units of "+fmt.Sprint(miners), "all s", "peak MB")
 	for _, r := range results {
-		fmt.Printf("%-6s %-7s %5.1f%% %8d %9.2f %9.2f %9.2f %12d %9.1f\n", r.Device, r.Powers, 100*r.Share, r.Units, r.Setup,
-			r.Seconds, 1000*(r.Seconds-r.Setup)/float64(r.Units), r.AllUnits, r.All)
+		fmt.Printf("%-6s %-7s %5.1f%% %8d %9.2f %9.2f %9.2f %12d %9.1f %9d\n", r.Device, r.Powers, 100*r.Share, r.Units, r.Setup,
+			r.Seconds, 1000*(r.Seconds-r.Setup)/float64(r.Units), r.AllUnits, r.All, r.PeakRSS>>20)
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 // network is every miner, behind one listener: a path prefix each.
 type network struct {
 	work   recheck.Work
+	size   size
 	miners []*miner // sorted by address
 	server *http.Server
 	base   string
@@ -42,15 +43,15 @@ func address(i int) []byte {
 }
 
 // mine computes the claims of the first miners, for real, and serves them.
-func mine(ctx context.Context, c *recheck.Checker, w recheck.Work, claims int) (*network, error) {
+func mine(ctx context.Context, c *recheck.Checker, w recheck.Work, s size) (*network, error) {
 	defer c.Close()
-	n := &network{work: w}
-	indexes := make([]uint64, count)
+	n := &network{work: w, size: s}
+	indexes := make([]uint64, s.units)
 	for i := range indexes {
 		indexes[i] = uint64(i)
 	}
 	mux := http.NewServeMux()
-	for i := range claims {
+	for i := range s.claims {
 		w.Identity = address(i)
 		units, err := c.Units(ctx, w, indexes, nil)
 		if err != nil {
@@ -65,7 +66,7 @@ func mine(ctx context.Context, c *recheck.Checker, w recheck.Work, claims int) (
 				return nil, err
 			}
 		}
-		m.claim = commit.Claim{Claimant: w.Identity, Root: m.tree.Root(), Count: count}
+		m.claim = commit.Claim{Claimant: w.Identity, Root: m.tree.Root(), Count: s.units}
 		n.miners = append(n.miners, m)
 		prefix := fmt.Sprintf("/%d", i)
 		mux.Handle(prefix+openings.Path, http.StripPrefix(prefix, openings.NewHandler(openings.HandlerConfig{Source: m})))
@@ -94,14 +95,14 @@ func (n *network) claims() []commit.Claim {
 func (m *miner) Audit(context.Context, uint64, uint64) (openings.Audit, error) {
 	m.n.mu.Lock()
 	defer m.n.mu.Unlock()
-	return openings.Audit{Round: m.n.round, Claim: m.claim, Units: drawn}, nil
+	return openings.Audit{Round: m.n.round, Claim: m.claim, Units: m.n.size.drawn}, nil
 }
 
 // Open implements openings.Source.
 func (m *miner) Open(_ context.Context, _ commit.Claim, indexes []uint64) ([]commit.Opening, error) {
 	out := make([]commit.Opening, len(indexes))
 	for i, x := range indexes {
-		path, err := m.tree.InclusionProof(x/fold, count)
+		path, err := m.tree.InclusionProof(x/fold, m.n.size.units)
 		if err != nil {
 			return nil, err
 		}
