@@ -105,6 +105,11 @@ func (s powerSource) Seats(ctx context.Context, epoch uint64) ([]audittypes.Seat
 	return seats, nil
 }
 
+// Heard returns the power of those who made a block since a height, and that of all.
+func (s powerSource) Heard(ctx context.Context, since int64) (power, total uint64, err error) {
+	return s.power.Heard(ctx, since)
+}
+
 // Answered gives back what an answer took of the lane.
 func (s powerSource) Answered(ctx context.Context, miner sdk.AccAddress) error {
 	return s.power.Answered(ctx, miner)

@@ -63,6 +63,39 @@ func TestUnansweredDemandVoids(t *testing.T) {
 	}
 }
 
+// A coalition with a third or more can have every block refused that holds an answer. Then only its
+// own pass, which are not enough for the demand to run out, however many there are.
+func TestKeptOutAnswerIsNoSilence(t *testing.T) {
+	w := newWorld(t, sprintParams(), auditParams(), 10, 20)
+	w.claim(5, 100)
+	w.claim(6, 100)
+	w.to(sprinttypes.PHASE_AUDIT)
+	drawn := w.drawOf(0, 5)[:1]
+	id, err := w.demand(w.demandMsg(0, 5, drawn...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.demand(w.demandMsg(0, 6, w.drawOf(0, 6)[:1]...)); err != nil {
+		t.Fatal(err)
+	}
+	w.roster.Unheard = 34 // two thirds of the power are not more than two thirds
+	w.blocks(60)
+	if c := w.claimOf(5); c.Status != sprinttypes.CLAIM_OPEN {
+		t.Fatalf("%s while a third was not heard", c.Status)
+	}
+	if err := w.answer(w.answerMsg(5, id, drawn...)); err != nil {
+		t.Fatalf("an answer after the deadline of a demand that stands: %v", err)
+	}
+	w.roster.Unheard = 33
+	w.next()
+	if c := w.claimOf(5); c.Status != sprinttypes.CLAIM_OPEN {
+		t.Errorf("the answered claim is %s", c.Status)
+	}
+	if c := w.claimOf(6); c.Status != sprinttypes.CLAIM_VOID_UNANSWERED {
+		t.Errorf("the silent claim is %s", c.Status)
+	}
+}
+
 func TestAnsweredDemandPaysTheMiner(t *testing.T) {
 	w := newWorld(t, sprintParams(), auditParams(), 10, 20)
 	w.claim(5, 100)

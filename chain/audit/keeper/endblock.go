@@ -110,9 +110,9 @@ func (k Keeper) firstRound(ctx context.Context, e sprinttypes.Epoch) (types.Roun
 	return types.Round{Epoch: e.Number, Seats: seats, Power: powerOf(seats)}, nil
 }
 
-// expire voids the claims whose demands were not answered; a block handles a page of them. Of a
-// claim that is void for a false unit, silence counts as a further one: else a faker would withhold
-// what the extra draw asks for.
+// expire voids the claims whose demands were not answered by their deadline, nor until the others were
+// heard (see silent); a block handles a page of them. Of a claim that is void for a false unit, silence
+// counts as a further one: else a faker would withhold what the extra draw asks for.
 func (k Keeper) expire(ctx context.Context, e sprinttypes.Epoch, p types.Params) error {
 	next := sdk.UnwrapSDKContext(ctx).BlockHeight() + 1
 	var due []uint64
@@ -130,6 +130,9 @@ func (k Keeper) expire(ctx context.Context, e sprinttypes.Epoch, p types.Params)
 		d, err := k.demands.Get(ctx, id)
 		if err != nil {
 			return err
+		}
+		if silent, err := k.silent(ctx, d, p); err != nil || !silent {
+			return err // and of younger demands less was heard
 		}
 		validator, err := k.addressOf(d.Validator)
 		if err != nil {
@@ -161,6 +164,15 @@ func (k Keeper) expire(ctx context.Context, e sprinttypes.Epoch, p types.Params)
 			sdk.NewAttribute("claimant", d.Claimant), sdk.NewAttribute("validator", d.Validator))
 	}
 	return nil
+}
+
+// silent says whether it is the claimant's doing that a demand has no answer: since half of its time
+// was over, validators with more than two thirds of the power made blocks. Of any coalition with
+// less one of the others is among them, which had the answer by then and would have put it into its
+// block. So a coalition that has all blocks with the answer refused waits in vain.
+func (k Keeper) silent(ctx context.Context, d types.Demand, p types.Params) (bool, error) {
+	heard, total, err := k.power.Heard(ctx, d.Deadline-int64(p.AnswerBlocks+1)/2)
+	return 3*heard > 2*total || total == 0, err
 }
 
 // conclude ends the round once its verdicts are cross-checked and nothing is queued or demanded:

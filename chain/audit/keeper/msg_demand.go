@@ -133,7 +133,7 @@ func (s msgServer) Answer(ctx context.Context, m *types.MsgAnswer) (*types.MsgAn
 		return nil, err
 	}
 	height := sdk.UnwrapSDKContext(ctx).BlockHeight()
-	if !found || height >= d.Deadline {
+	if !found {
 		return nil, errors.Wrapf(types.ErrNoDemand, "demand %d at height %d", m.Demand, height)
 	}
 	if d.Claimant != m.Miner {

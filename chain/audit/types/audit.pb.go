@@ -983,7 +983,7 @@ type Demand struct {
 	Claimant  string `protobuf:"bytes,4,opt,name=claimant,proto3" json:"claimant,omitempty"`
 	// indexes are ascending.
 	Indexes []uint64 `protobuf:"varint,5,rep,packed,name=indexes,proto3" json:"indexes,omitempty"`
-	// deadline is the first height that is too late for the answer.
+	// deadline is the first height at which the demand may run out, if enough proposers were heard.
 	Deadline int64 `protobuf:"varint,6,opt,name=deadline,proto3" json:"deadline,omitempty"`
 	// deposit pays for the answer, in ngnk.
 	Deposit uint64 `protobuf:"varint,7,opt,name=deposit,proto3" json:"deposit,omitempty"`

@@ -43,6 +43,9 @@ type Power interface {
 	Seats(ctx context.Context, epoch uint64) ([]Seat, error)
 	// Miner says whether the address is registered, and if so whether it is jailed.
 	Miner(ctx context.Context, miner sdk.AccAddress) (registered, jailed bool, err error)
+	// Heard returns the power of the validators that made a block at height since or later, and that
+	// of all.
+	Heard(ctx context.Context, since int64) (power, total uint64, err error)
 	// Answered says that an answer of the miner was taken: it does not count against the miner's
 	// fee-free transactions.
 	Answered(ctx context.Context, miner sdk.AccAddress) error

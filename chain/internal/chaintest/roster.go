@@ -19,6 +19,10 @@ type Roster struct {
 	Failures []uint64
 	Jailings []string
 	Answers  map[string]int // taken, by miner
+	// Unheard is the power, of 100, of the validators that make no blocks.
+	Unheard uint64
+	// Operators of validators by consensus address.
+	Operators map[string]sdk.AccAddress
 }
 
 // NewRoster returns a roster with a module and no miners.
@@ -28,7 +32,7 @@ func NewRoster() *Roster {
 	return &Roster{
 		Work:    sprinttypes.Work{ModuleHash: hash, Params: []byte{1, 2}, TensorBytes: 1 << 20, GasSetup: 1000, GasUnit: 100},
 		Miners:  make(map[string]bool),
-		Settled: make(map[uint64][]sprinttypes.Share),
+		Settled: make(map[uint64][]sprinttypes.Share), Operators: make(map[string]sdk.AccAddress),
 		Answers: make(map[string]int),
 	}
 }
@@ -50,6 +54,16 @@ func (r *Roster) Miner(_ context.Context, m sdk.AccAddress) (registered, jailed 
 func (r *Roster) Answered(_ context.Context, m sdk.AccAddress) error {
 	r.Answers[string(m)]++
 	return nil
+}
+
+// Heard implements the audit's interface: all but Unheard make blocks all the time.
+func (r *Roster) Heard(context.Context, int64) (power, total uint64, err error) {
+	return 100 - r.Unheard, 100, nil
+}
+
+// Operator implements the sprint's interface.
+func (r *Roster) Operator(_ context.Context, consensus []byte) (sdk.AccAddress, error) {
+	return r.Operators[string(consensus)], nil
 }
 
 // Jail implements the audit's interface.

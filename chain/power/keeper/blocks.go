@@ -17,8 +17,11 @@ import (
 	"github.com/assaynet/assay/chain/power/types"
 )
 
-// BeginBlock punishes double signing and counts missed signatures.
+// BeginBlock punishes double signing, counts missed signatures and notes the proposer.
 func (k Keeper) BeginBlock(ctx context.Context) error {
+	if err := k.recordProposer(ctx); err != nil {
+		return err
+	}
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
 	evidence := sdkCtx.CometInfo().GetEvidence()
 	for i := range evidence.Len() {

@@ -57,6 +57,8 @@ type Keeper struct {
 	dirty   collections.Item[bool]                                    // seats changed since comet
 	voting  collections.Map[uint64, uint64]                           // proposal: epoch of voting start
 	lane    collections.Map[collections.Pair[uint64, []byte], uint32] // epoch, sender: fee-free txs
+
+	proposed collections.Map[[]byte, int64] // consensus address: height of its newest block; not exported
 }
 
 // New returns a keeper over its store. It panics on a schema that cannot be built, which only
@@ -92,6 +94,8 @@ func New(cfg Config) Keeper {
 		dirty:   collections.NewItem(sb, types.DirtyPrefix, "dirty", collections.BoolValue),
 		voting:  collections.NewMap(sb, types.VotingPrefix, "voting", collections.Uint64Key, collections.Uint64Value),
 		lane:    collections.NewMap(sb, types.LanePrefix, "lane", epochMiner, collections.Uint32Value),
+
+		proposed: collections.NewMap(sb, types.ProposedPrefix, "proposed", collections.BytesKey, collections.Int64Value),
 	}
 	schema, err := sb.Build()
 	if err != nil {

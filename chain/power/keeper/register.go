@@ -172,6 +172,9 @@ func (k Keeper) pruneKeys(ctx context.Context, epoch, age uint64) error {
 			if err := k.conskey.Remove(ctx, key.K2()); err != nil {
 				return err
 			}
+			if err := k.proposed.Remove(ctx, key.K2()); err != nil {
+				return err
+			}
 		}
 		if err := k.retired.Remove(ctx, key); err != nil {
 			return err

@@ -30,6 +30,7 @@ var (
 	GenesisSumKey   = collections.NewPrefix(17)
 	RecordedCounter = collections.NewPrefix(18)
 	VRFKeysPrefix   = collections.NewPrefix(19)
+	ProposedPrefix  = collections.NewPrefix(20)
 )
 
 // Events and their attributes.
