@@ -424,7 +424,17 @@ func (e *emitter) follow(s *step) {
 	}
 }
 
-func (e *emitter) copy(s *step) { e.out = append(e.out, e.m.Bytes[s.off:s.end]...) }
+// copy writes one instruction as it is, but for the second part of an opcode: wazero reads it as if
+// it were always in as few bytes as can be, and another instruction where it is not.
+func (e *emitter) copy(s *step) {
+	code := e.m.Bytes[s.off:s.end]
+	if s.op > 0xFF {
+		e.out = wasmbin.AppendU32(append(e.out, code[0]), uint32(s.op&0xFF))
+		_, n := wasmbin.U32(code[1:])
+		code = code[1+n:]
+	}
+	e.out = append(e.out, code...)
+}
 
 // charge subtracts a region's cost. If it is to be checked, whether the
 // counter went below zero is left on the stack. mirror makes the scratch local

@@ -38,6 +38,12 @@ func checkProfile(m *wasmbin.Module, cfg *Config) error {
 	if m.HasStart && int(m.Start) < m.ImportedFuncs {
 		return invalid(0, "the start function may not be imported", nil)
 	}
+	for _, g := range m.Globals {
+		// Engines read it so, and constant expressions are not rewritten.
+		if g.Init.Op == wasmbin.OpV128Const && g.Init.Bytes[1] >= 0x80 {
+			return invalid(g.Init.Offset, "the opcode of a vector constant takes more bytes than it needs", nil)
+		}
+	}
 	var elements uint64
 	for _, t := range m.Tables {
 		elements += uint64(t.Range.Min)
