@@ -3,7 +3,7 @@
 // of them alternate, so that a machine that slows down slows all of them.
 //
 //	make bench-gemm
-//	go run ./testdata/bench/gemm [-peer DIR/node_modules] [-rounds 8] [-output json]
+//	go run ./testdata/bench/gemm [-peer DIR/node_modules] [-rounds 16] [-output json]
 //
 // Rates are those of the best burst, ratios those of these rates.
 package main
@@ -20,7 +20,7 @@ import (
 func main() {
 	cfg := config{}
 	flag.StringVar(&cfg.peer, "peer", "", "node_modules folder that holds onnxruntime-node; empty: no peer")
-	flag.IntVar(&cfg.rounds, "rounds", 8, "rounds of alternating bursts")
+	flag.IntVar(&cfg.rounds, "rounds", 16, "rounds of alternating bursts")
 	flag.DurationVar(&cfg.burst, "burst", defaultBurst, "time of one burst")
 	shapes := flag.String("shapes", "", "only these shapes, as MxNxK with commas between")
 	output := flag.String("output", "table", "table or json")
