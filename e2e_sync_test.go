@@ -46,7 +46,7 @@ func TestStateSync(t *testing.T) {
 	if testing.Short() {
 		t.Skip("nodes that look for snapshots take half a minute")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
 	defer cancel()
 	n := startSyncNet(ctx, t)
 	reported, due := n.accuseItself(ctx, t)
