@@ -156,3 +156,19 @@ func dropOf(n *node, txs [][]byte, account int) (out [][]byte) {
 	}
 	return out
 }
+
+// Once a block has passed, a payment may take the place of a lane transaction of the same sequence. The
+// room of both kinds is counted right then: a place that is lost each time would add up to a full lane.
+func TestReplacedTransactionLeavesItsRoom(t *testing.T) {
+	n := newNode(t, 1, 1000*nodeGas, nil)
+	n.must(n.send(n.lane(0, 0)))
+	n.block(nil)
+	n.must(n.send(n.payment(0, 0)))
+	if n.app.pool.CountTx() != 1 || n.app.pool.lane != 0 || n.app.pool.other != 1 {
+		t.Errorf("%d in the pool: %d of the lane and %d others, want 0 and 1", n.app.pool.CountTx(), n.app.pool.lane, n.app.pool.other)
+	}
+	n.block(n.propose())
+	if n.app.pool.CountTx() != 0 || n.app.pool.lane != 0 || n.app.pool.other != 0 {
+		t.Errorf("%d in the pool after the block: %d of the lane and %d others", n.app.pool.CountTx(), n.app.pool.lane, n.app.pool.other)
+	}
+}

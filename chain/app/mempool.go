@@ -75,9 +75,28 @@ func (p *pool) Insert(ctx context.Context, tx sdk.Tx, opt mempool.InsertOption) 
 	if err := p.PriorityNonceMempool.Insert(ctx, tx, opt); err != nil {
 		return err
 	}
-	*count += p.PriorityNonceMempool.CountTx() - before
+	added := p.PriorityNonceMempool.CountTx() - before
+	if added == 0 && p.replacesLane(tx) {
+		p.lane--
+		added = 1
+	}
+	*count += added
 	p.track(ctx, tx)
 	return nil
+}
+
+// replacesLane says whether a transaction takes the place of one of the lane. Only those can be replaced:
+// their sequence is not in the check state once a block has passed, see recheck.go.
+func (p *pool) replacesLane(tx sdk.Tx) bool {
+	sender, sequence, ok := soleSequence(tx)
+	return ok && p.senders[sender][sequence] != nil
+}
+
+// paying says whether transactions outside the lane wait.
+func (p *pool) paying() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.other > 0
 }
 
 // track remembers a lane transaction that its check can be skipped for: with one signer, a sequence, and
@@ -139,8 +158,7 @@ func (p *pool) RemoveWithReason(ctx context.Context, tx sdk.Tx, reason mempool.R
 	return p.uncount(tx, p.PriorityNonceMempool.RemoveWithReason(ctx, tx, reason))
 }
 
-// uncount lowers the count of a transaction's kind unless its removal failed. A replaced
-// transaction of the other kind can leave the counts one off, which only moves the limit.
+// uncount lowers the count of a transaction's kind unless its removal failed.
 func (p *pool) uncount(tx sdk.Tx, err error) error {
 	if err == nil {
 		count, _ := p.counter(tx)
