@@ -116,7 +116,8 @@ func (p *proposal) take(w mempool.PooledTx, rest bool) (room bool) {
 // prepareProposal fills a block with what waits, the lane first, each kind up to its part; then the lane
 // gets what is left. What does not fit is passed over before it is checked, and with it what its sender
 // has waiting after it. What fails its check leaves the mempool. Where the limits cannot be read the
-// block is empty, which is better than none.
+// block is empty, which is better than none. Where nobody pays it looks at two blocks' worth of
+// transactions at most, however many wait.
 func (app *App) prepareProposal(ctx sdk.Context, req *abci.RequestPrepareProposal) (*abci.ResponsePrepareProposal, error) {
 	limits, err := app.newBudget(ctx)
 	if err != nil {
@@ -125,6 +126,7 @@ func (app *App) prepareProposal(ctx sdk.Context, req *abci.RequestPrepareProposa
 	}
 	p := proposal{app: app, limits: limits, most: uint64(max(req.MaxTxBytes, 0))}
 	var left []mempool.PooledTx // of the lane, in order
+	leftGas, paying := uint64(0), app.pool.paying()
 	// Senders of whom something was passed over, and those of them who wait for a payment: looked up only.
 	passed, blocked := make(map[string]bool), make(map[string]bool)
 	mempool.SelectBy(ctx, app.pool, req.Txs, func(w mempool.PooledTx) bool {
@@ -136,10 +138,10 @@ func (app *App) prepareProposal(ctx sdk.Context, req *abci.RequestPrepareProposa
 			case !lane:
 				blocked[sender] = sole
 			case !blocked[sender]:
-				left = append(left, w)
+				left, leftGas = append(left, w), leftGas+gasOf(w.Tx, w.GasWanted)
 			}
 		}
-		return !p.used.full(limits, true) || !p.used.full(limits, false)
+		return !p.used.full(limits, true) || !p.used.full(limits, false) && (paying || leftGas <= limits.laneGas+limits.otherGas)
 	})
 	clear(passed)
 	for _, w := range left {
