@@ -14,7 +14,6 @@ import (
 	abci "github.com/cometbft/cometbft/abci/types"
 	cmtcfg "github.com/cometbft/cometbft/config"
 	"github.com/cometbft/cometbft/node"
-	"github.com/cometbft/cometbft/proxy"
 	"github.com/cometbft/cometbft/rpc/client/local"
 	cmttypes "github.com/cometbft/cometbft/types"
 	dbm "github.com/cosmos/cosmos-db"
@@ -122,11 +121,12 @@ func Start(home string, opts Options) (_ *Node, err error) {
 	if err != nil {
 		return nil, err
 	}
+	clients := newGatedClients(server.NewCometABCIWrapper(application))
 	comet, err := node.NewNode(conf.comet, keys.Consensus, keys.Node,
-		proxy.NewLocalClientCreator(server.NewCometABCIWrapper(application)),
+		clients,
 		func() (*cmttypes.GenesisDoc, error) { return doc, nil },
 		n.openDB, node.DefaultMetricsProvider(conf.comet.Instrumentation),
-		cmtlog.CometLoggerWrapper{Logger: opts.Logger})
+		cmtlog.CometLoggerWrapper{Logger: opts.Logger}, withRelay)
 	if err != nil {
 		return nil, fmt.Errorf("network: make node: %w", err)
 	}
@@ -151,7 +151,7 @@ func Start(home string, opts Options) (_ *Node, err error) {
 		WithKeyring(keys.Keyring).
 		WithAccountRetriever(authtypes.AccountRetriever{}).
 		WithClient(local.New(comet))
-	return n, n.serve(conf, opts.Logger)
+	return n, n.serve(conf, &clients.gate, opts.Logger)
 }
 
 // filterPeer refuses peers once the node is being stopped. CometBFT would accept a peer that
@@ -176,8 +176,8 @@ func (n *Node) openDB(ctx *cmtcfg.DBContext) (cmtdb.DB, error) {
 	return late, nil
 }
 
-// serve starts gRPC and REST.
-func (n *Node) serve(conf *files, logger log.Logger) error {
+// serve starts gRPC and REST, and what follows the blocks.
+func (n *Node) serve(conf *files, g *gate, logger log.Logger) error {
 	n.app.RegisterTxService(n.client)
 	n.app.RegisterTendermintService(n.client)
 	n.app.RegisterNodeService(n.client, conf.server)
@@ -185,6 +185,7 @@ func (n *Node) serve(conf *files, logger log.Logger) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	n.cancel = cancel
 	n.group, ctx = errgroup.WithContext(ctx)
+	n.group.Go(func() error { return g.follow(ctx, n.comet) })
 	if conf.server.StateSync.SnapshotInterval > 0 {
 		n.group.Go(func() error { return n.snapshots(ctx, conf.server.StateSync, logger) })
 	}
