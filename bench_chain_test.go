@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"cosmossdk.io/log/v2"
+
 	"github.com/cosmos/cosmos-sdk/client/tx"
 	"github.com/cosmos/cosmos-sdk/crypto/keys/secp256k1"
 	sdk "github.com/cosmos/cosmos-sdk/types"
@@ -85,6 +87,29 @@ func BenchmarkPace(b *testing.B) {
 	}
 }
 
+// BenchmarkCommitments is only the first part of BenchmarkChain, until all claims are in blocks: with
+// ASSAY_MINERS=3000 a third of a minute.
+//
+//	go test -run '^$' -bench Commitments -benchtime 1x -v .
+func BenchmarkCommitments(b *testing.B) {
+	miners := setting(b, "ASSAY_MINERS", 10_000)
+	for range b.N {
+		ctx, cancel := context.WithTimeout(context.Background(), 9*time.Minute)
+		c := startChainBench(ctx, b, miners, 1)
+		c.claims(ctx)
+		c.empty(ctx)
+		c.phase("end")
+		c.must(c.net.nodes[0].node.WaitHeight(ctx, c.net.nodes[0].node.Height()+2))
+		table, longest := c.pace()
+		b.ReportMetric(longest.Seconds(), "longest-block-s")
+		b.Logf("%d claims were sent to four nodes with a pause of %v a block in %v\n%s", miners, benchBlock, c.sent, table)
+		cancel()
+		if err := c.net.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // setting is a number from the environment.
 func setting(b *testing.B, name string, or int) int {
 	s := os.Getenv(name)
@@ -108,6 +133,8 @@ type chainBench struct {
 	miners []*benchMiner
 	flood  int // transactions of each kind after the epoch
 	seats  []*benchSeat
+	clocks []*blockClock // of the nodes
+	stops  stops
 
 	sent   time.Duration // to hand all claims to the mempools
 	phases map[sprinttypes.Phase]int64
@@ -134,10 +161,15 @@ type benchSeat struct {
 
 func startChainBench(ctx context.Context, b *testing.B, miners, flood int) *chainBench {
 	c := &chainBench{b: b, flood: flood, phases: map[sprinttypes.Phase]int64{}, sizes: map[string]int64{}}
+	go c.stops.watch(ctx)
 	p := sprinttypes.DefaultParams()
 	p.ComputeBlocks, p.CommitBlocks, p.AuditBlocks, p.EpochBlocks = 30, 40, 16, 70
 	p.MaxClaims, p.RetainEpochs, p.VestingEpochs = uint64(max(miners, 10_000)), 1, 1
 	spec := localSpec{Dir: b.TempDir(), Nodes: 4, BlockTime: benchBlock, Sprint: p, Voting: time.Hour}
+	for range spec.Nodes {
+		c.clocks = append(c.clocks, newBlockClock())
+	}
+	spec.Logger = func(i int) log.Logger { return c.clocks[i] }
 	for i := range miners {
 		c.miners = append(c.miners, newBenchMiner(i))
 	}
@@ -149,7 +181,11 @@ func startChainBench(ctx context.Context, b *testing.B, miners, flood int) *chai
 	var up sync.WaitGroup
 	for i := range c.net.nodes {
 		up.Add(1)
-		go func() { defer up.Done(); c.must(c.net.startNode(i)) }()
+		go func() {
+			defer up.Done()
+			c.must(c.net.startNode(i))
+			c.must(c.clocks[i].follow(ctx, c.net.nodes[i].node))
+		}()
 	}
 	up.Wait()
 	conn, err := client.Dial(ctx, client.Config{GRPC: layout.Members[0].Addresses.GRPC, ChainID: layout.ChainID})
@@ -214,8 +250,8 @@ func (c *chainBench) genesis(g *network.Genesis) error {
 		}))
 }
 
-// epoch runs epoch 1 with claims and two empty ones, after which it is pruned.
-func (c *chainBench) epoch(ctx context.Context) {
+// claims sends every miner's claim.
+func (c *chainBench) claims(ctx context.Context) {
 	c.parts = append(c.parts, benchPhase{name: "genesis", from: 2})
 	c.must(c.net.nodes[0].node.WaitHeight(ctx, 3))
 	c.measure("before")
@@ -225,6 +261,11 @@ func (c *chainBench) epoch(ctx context.Context) {
 	start := time.Now()
 	c.send(ctx, claims)
 	c.sent = time.Since(start)
+}
+
+// epoch runs epoch 1 with claims and two empty ones, after which it is pruned.
+func (c *chainBench) epoch(ctx context.Context) {
+	c.claims(ctx)
 	e := c.until(ctx, func(e sprinttypes.Epoch) bool { return e.Phase >= sprinttypes.PHASE_AUDIT && len(e.ClaimsRoot) == 32 })
 	c.measure("committed")
 	c.phase("verdicts")

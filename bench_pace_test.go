@@ -37,12 +37,18 @@ func (c *chainBench) pace() (table string, longest time.Duration) {
 	var s strings.Builder
 	fmt.Fprintf(&s, "| %-13s | blocks | transactions | most in a block | longest block | of %v | processor ms a transaction and node |\n", "phase", paceGoal)
 	store := c.net.nodes[0].node.Comet().BlockStore()
+	var longestOf []int64
+	stopped := 0
 	for i, p := range c.parts[:len(c.parts)-1] {
 		next := c.parts[i+1]
-		blocks, txs, most, slowest := 0, 0, 0, time.Duration(0)
+		blocks, txs, most, slowest, at := 0, 0, 0, time.Duration(0), p.from
 		for h := p.from; h < next.from; h++ {
 			this, after := store.LoadBlockMeta(h), store.LoadBlockMeta(h+1)
-			slowest = max(slowest, after.Header.Time.Sub(this.Header.Time))
+			if c.stops.within(this.Header.Time, after.Header.Time) > 0 {
+				stopped++
+			} else if took := after.Header.Time.Sub(this.Header.Time); took > slowest {
+				slowest, at = took, h
+			}
 			blocks, txs, most = blocks+1, txs+this.NumTxs, max(most, this.NumTxs)
 		}
 		each := "-"
@@ -51,9 +57,17 @@ func (c *chainBench) pace() (table string, longest time.Duration) {
 		}
 		fmt.Fprintf(&s, "| %-13s | %6d | %12d | %15d | %13.2f | %5.0f%% | %36s |\n",
 			p.name, blocks, txs, most, slowest.Seconds(), 100*slowest.Seconds()/paceGoal.Seconds(), each)
+		longestOf = append(longestOf, at)
 		if i > 0 { // the first block also writes the genesis
 			longest = max(longest, slowest)
 		}
+	}
+	if stopped > 0 {
+		fmt.Fprintf(&s, "%d blocks are left out, in which this process stood still\n", stopped)
+	}
+	s.WriteString("\nthe longest block of each phase, in ms since the votes for the one before it\n")
+	for i, h := range longestOf {
+		c.timeline(&s, c.parts[i].name, h)
 	}
 	return s.String(), longest
 }

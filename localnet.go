@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"cosmossdk.io/log/v2"
 	"cosmossdk.io/math"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
@@ -46,6 +47,8 @@ type localSpec struct {
 	Worker func(node int) miner.Worker // nil, or nil for a node: honest
 	Mining func(node int, e miner.Event)
 	Audit  func(node int, e auditor.Event)
+
+	Logger func(node int) log.Logger // nil: silence
 }
 
 // localnet is a network whose nodes, miners and auditors all run here and
@@ -158,7 +161,11 @@ func (n *localnet) deps(_ string, code app.Code) (app.Deps, error) {
 
 // startNode starts the chain node i.
 func (n *localnet) startNode(i int) error {
-	node, err := network.Start(n.nodes[i].member.Home, network.Options{Deps: n.deps})
+	opts := network.Options{Deps: n.deps}
+	if n.spec.Logger != nil {
+		opts.Logger = n.spec.Logger(i)
+	}
+	node, err := network.Start(n.nodes[i].member.Home, opts)
 	if err != nil {
 		return fmt.Errorf("start %s: %w", n.nodes[i].member.Moniker, err)
 	}
