@@ -17,14 +17,12 @@ type region struct {
 type step struct {
 	op       wasmbin.Op
 	canon    floatShape // how its result is made canonical, shapeNone if it is not
-	free     bool       // a loop in which nothing else changes the gas counter
 	plain    bool       // a loop without parameters
 	ends     bool       // a loop whose end is reached
 	host     bool       // a call of an imported function
 	check    bool       // stop behind this call when the counter is below zero
 	depth    int32
-	label    uint32   // of br and br_if
-	kept     [2]int32 // of a loop: what of plan.kept it assigns to
+	label    uint32 // of br and br_if
 	off, end int32
 }
 
@@ -33,17 +31,14 @@ type plan struct {
 	shape
 	steps   []step
 	regions []region
-	frame   int64    // slots of locals and operands
-	calls   bool     // calls functions
-	turns   bool     // has a loop
-	outside int      // instructions that let others change the gas counter
-	total   int64    // cost of all regions
-	bulk    bool     // needs the helper that prices operands
-	counted bool     // the frame takes stack units
-	leave   bool     // stop when the counter is below zero on the way out
-	kept    []uint32 // locals, loop by loop
-	crosses []bool   // by local: what is put in may be read in another basic block
-	jumps   []jump   // to loops
+	frame   int64  // slots of locals and operands
+	calls   bool   // calls functions
+	turns   bool   // has a loop
+	total   int64  // cost of all regions
+	bulk    bool   // needs the helper that prices operands
+	counted bool   // the frame takes stack units
+	leave   bool   // stop when the counter is below zero on the way out
+	jumps   []jump // to loops
 	returns []returns
 }
 
@@ -59,8 +54,6 @@ type open struct {
 	armEnd   int32 // region at the end of the then arm; none if dead
 	step     int32 // step of a loop
 	returns  int32 // index in plan.returns of a loop
-	outside  int   // plan.outside when it was opened
-	sets     int   // analyzer.sets when it was opened
 }
 
 const none int32 = -1
@@ -77,12 +70,8 @@ type analyzer struct {
 	cur    int32 // region being accumulated, none when unreachable
 	nan    nanFlow
 	bounds bounder
-	sets   []uint32 // locals that are assigned to in the open loops
-	stamps []int32  // by local: the last loop that has it in kept, + 1
-	block  int32    // number of the basic block
-	wrote  []int32  // by local: the last block that assigned to it
-	lead   int64    // price of what is in the region so far, below zero if a trap or call may be: see returns.go
-	run    int64    // price of the instructions up to here that nothing can come between
+	lead   int64 // price of what is in the region so far, below zero if a trap or call may be: see returns.go
+	run    int64 // price of the instructions up to here that nothing can come between
 }
 
 func newAnalyzer(m *wasmbin.Module, max *Limits, costs *Schedule) *analyzer {
@@ -98,13 +87,9 @@ func (a *analyzer) function(i int) (*plan, error) {
 		shape:   shape{offset: body.From, locals: len(locals)},
 		steps:   a.p.steps[:0],
 		regions: a.p.regions[:0],
-		kept:    a.p.kept[:0],
 		jumps:   a.p.jumps[:0],
 		returns: a.p.returns[:0],
 	}
-	a.p.crosses = append(a.p.crosses[:0], make([]bool, len(locals))...)
-	a.sets, a.stamps = a.sets[:0], append(a.stamps[:0], make([]int32, len(locals))...)
-	a.block, a.wrote = 1, append(a.wrote[:0], make([]int32, len(locals))...)
 	for _, t := range locals {
 		a.p.slots += t.Slots()
 	}
@@ -202,15 +187,6 @@ func (a *analyzer) emit(in *wasmbin.Instr) int32 {
 
 func (a *analyzer) step(in *wasmbin.Instr, live bool) {
 	switch in.Op {
-	case wasmbin.OpBlock, wasmbin.OpLoop, wasmbin.OpIf, wasmbin.OpElse, wasmbin.OpEnd, wasmbin.OpBr, wasmbin.OpBrIf,
-		wasmbin.OpBrTable, wasmbin.OpReturn:
-		a.block++
-	case wasmbin.OpLocalGet:
-		a.p.crosses[in.A] = a.p.crosses[in.A] || a.wrote[in.A] != a.block
-	case wasmbin.OpLocalSet, wasmbin.OpLocalTee:
-		a.wrote[in.A] = a.block
-	}
-	switch in.Op {
 	case wasmbin.OpBlock, wasmbin.OpLoop, wasmbin.OpIf:
 		a.enter(in, live)
 		return
@@ -231,10 +207,6 @@ func (a *analyzer) step(in *wasmbin.Instr, live bool) {
 	switch in.Op {
 	case wasmbin.OpBr, wasmbin.OpBrIf:
 		a.p.steps[n].label = in.A
-	case wasmbin.OpLocalSet, wasmbin.OpLocalTee:
-		if a.p.openLoops > 0 {
-			a.sets = append(a.sets, in.A)
-		}
 	case wasmbin.OpCall:
 		a.p.steps[n].host = int(in.A) < a.m.ImportedFuncs
 	}
@@ -260,12 +232,10 @@ func (a *analyzer) step(in *wasmbin.Instr, live bool) {
 		a.cur = none
 	case wasmbin.OpCall, wasmbin.OpCallIndirect:
 		a.p.calls = true
-		a.p.outside++
 		a.p.regions[a.cur].calls = !a.p.steps[n].host
 	default:
 		if a.costs.Operand(in.Op) > 0 {
 			a.p.bulk = true
-			a.p.outside++
 		}
 	}
 }
@@ -287,7 +257,7 @@ func (a *analyzer) enter(in *wasmbin.Instr, live bool) {
 	if live {
 		n := a.emit(in)
 		a.nan.visit(a, in, n)
-		f.entry, f.step, f.outside, f.sets = a.cur, n, a.p.outside, len(a.sets)
+		f.entry, f.step = a.cur, n
 		switch in.Op {
 		case wasmbin.OpBlock:
 			a.charge(a.costs.Op(in.Op))
@@ -333,9 +303,7 @@ func (a *analyzer) leave(in *wasmbin.Instr, live bool) {
 	if f.op == wasmbin.OpLoop {
 		a.p.openLoops--
 		if f.live {
-			a.p.steps[f.step].free = f.outside == a.p.outside
 			a.p.steps[f.step].ends = a.cur != none
-			a.keep(&f)
 		}
 	}
 	if f.op == wasmbin.OpIf && f.live && !f.elseArm {
@@ -356,20 +324,6 @@ func (a *analyzer) leave(in *wasmbin.Instr, live bool) {
 	if f.live {
 		a.cur = a.after(&f, top, n)
 	}
-}
-
-// keep notes what the loop f, which ends here, assigns to. Loops around it
-// assign to the same.
-func (a *analyzer) keep(f *open) {
-	from := len(a.p.kept)
-	for _, l := range a.sets[f.sets:] {
-		if a.stamps[l] != f.step+1 {
-			a.stamps[l] = f.step + 1
-			a.p.kept = append(a.p.kept, l)
-		}
-	}
-	a.sets = append(a.sets[:f.sets], a.p.kept[from:]...)
-	a.p.steps[f.step].kept = [2]int32{int32(from), int32(len(a.p.kept))}
 }
 
 // after returns the region of the code behind the end (step n) of frame f.

@@ -4,7 +4,7 @@ import "github.com/assaynet/assay/runtime/wasmbin"
 
 // RewriterVersion identifies the injected code. It changes whenever the same
 // module, configuration and schedule would give another binary.
-const RewriterVersion = 9
+const RewriterVersion = 10
 
 // Limits is what a module may have at most. The bounds of the embedded
 // wasmbin.Limits hold for the format; the others keep an optimizing compiler

@@ -5,9 +5,7 @@ import (
 	"github.com/assaynet/assay/runtime/wasmbin"
 )
 
-// helper returns the index of the helper function that does what. A function
-// whose name is not one of the constants gets gas and hands back its operands,
-// the types of which are its name.
+// helper returns the index of the helper function that does what.
 func (e *emitter) helper(what string) uint32 {
 	i, ok := e.made[what]
 	if !ok {
@@ -20,27 +18,27 @@ func (e *emitter) helper(what string) uint32 {
 
 const (
 	refill = "refill"
-	more   = "more" // refill(0)
-	priced = "-"    // and a decimal: takes so much off the counter
+	priced = "-" // and a decimal: takes so much off the counter
 	charge = "charge"
-	fill   = "fill"
-	copies = "copy"
+
+	checked = "checked" // takes its operand off the counter, after a check
+	fill    = "fill"
+	copies  = "copy"
 )
 
-// refiller returns the body of refill(back): called when a counter fell below
-// zero, it stops the guest if that is what the counters mean together. A
-// function that finds its stack units gone stops before it charges gas, so the
-// stack's status goes first. Else it takes the next slice, puts back on top of
-// it, for a charge that will be repeated, and leaves compiled code for a
-// moment, so that the host can run.
+// refiller returns the body of refill(): called when the counter does not
+// cover what comes next, or is below zero, it stops the guest if that is what
+// the counters mean together. A function that finds its stack units gone stops
+// before it charges gas, so the stack's status goes first. Else it adds a slice
+// to the counter, and leaves compiled code for a moment, so that the host can
+// run. The counter is not below zero then, but may still not cover what comes
+// next: who asked looks again.
 func (e *emitter) refiller() []byte {
 	e.out, e.locals = e.out[:0], e.locals[:0]
-	e.next = 1
-	clear(e.temps)
-	left := e.temp(wasmbin.I64)
-	const back = 0
+	const overdrawn, more = 0, 1
+	e.locals = append(e.locals, wasmbin.LocalGroup{Count: 2, Type: wasmbin.I64})
+	local := func(op wasmbin.Op, l uint32) { e.index(op, l) }
 	stop := func(status abi.Trap) {
-		e.index(wasmbin.OpIf, 0x40)
 		e.constant(wasmbin.OpI32Const, int64(status))
 		e.index(wasmbin.OpGlobalSet, e.status)
 		e.op(wasmbin.OpUnreachable)
@@ -49,42 +47,50 @@ func (e *emitter) refiller() []byte {
 	e.index(wasmbin.OpGlobalGet, e.stack)
 	e.constant(wasmbin.OpI32Const, 0)
 	e.op(wasmbin.OpI32LtS)
+	e.index(wasmbin.OpIf, 0x40)
 	stop(abi.TrapStackOverflow)
 
+	// overdrawn = min(gas, 0); stop if there is no reserve, or less than that
 	e.index(wasmbin.OpGlobalGet, e.gas)
+	e.index(wasmbin.OpGlobalGet, e.gas)
+	e.constant(wasmbin.OpI64Const, 63)
+	e.op(wasmbin.OpI64ShrS)
+	e.op(wasmbin.OpI64And)
+	local(wasmbin.OpLocalTee, overdrawn)
 	e.index(wasmbin.OpGlobalGet, e.reserve)
 	e.op(wasmbin.OpI64Add)
-	e.index(wasmbin.OpLocalTee, left)
 	e.constant(wasmbin.OpI64Const, 0)
 	e.op(wasmbin.OpI64LtS)
+	e.index(wasmbin.OpGlobalGet, e.reserve)
+	e.op(wasmbin.OpI64Eqz)
+	e.op(wasmbin.OpI32Or)
+	e.index(wasmbin.OpIf, 0x40)
+	local(wasmbin.OpLocalGet, overdrawn) // gas = overdrawn - 1, so that it shows
+	e.constant(wasmbin.OpI64Const, 1)
+	e.op(wasmbin.OpI64Sub)
+	e.index(wasmbin.OpGlobalSet, e.gas)
 	stop(abi.TrapOutOfGas)
 
-	// gas = min(left, slice) + back, reserve = left - min(left, slice)
-	e.index(wasmbin.OpLocalGet, left)
-	e.index(wasmbin.OpLocalGet, left)
+	// more = min(reserve, slice - overdrawn)
+	e.index(wasmbin.OpGlobalGet, e.reserve)
 	e.constant(wasmbin.OpI64Const, e.slice)
-	e.index(wasmbin.OpLocalGet, left)
-	e.constant(wasmbin.OpI64Const, e.slice)
+	local(wasmbin.OpLocalGet, overdrawn)
+	e.op(wasmbin.OpI64Sub)
+	local(wasmbin.OpLocalTee, more)
+	e.index(wasmbin.OpGlobalGet, e.reserve)
+	local(wasmbin.OpLocalGet, more)
 	e.op(wasmbin.OpI64LtS)
 	e.op(wasmbin.OpSelect)
-	e.index(wasmbin.OpLocalTee, left)
-	e.op(wasmbin.OpI64Sub)
-	e.index(wasmbin.OpGlobalSet, e.reserve)
-	e.index(wasmbin.OpLocalGet, left)
-	e.index(wasmbin.OpLocalGet, back)
+	local(wasmbin.OpLocalTee, more)
+	e.index(wasmbin.OpGlobalGet, e.gas)
 	e.op(wasmbin.OpI64Add)
 	e.index(wasmbin.OpGlobalSet, e.gas)
+	e.index(wasmbin.OpGlobalGet, e.reserve)
+	local(wasmbin.OpLocalGet, more)
+	e.op(wasmbin.OpI64Sub)
+	e.index(wasmbin.OpGlobalSet, e.reserve)
 
 	e.leaveCode()
-	e.op(wasmbin.OpEnd)
-	return e.finish(wasmbin.Body{})
-}
-
-// refillNone returns the body of more().
-func (e *emitter) refillNone() []byte {
-	e.out, e.locals = e.out[:0], e.locals[:0]
-	e.constant(wasmbin.OpI64Const, 0)
-	e.index(wasmbin.OpCall, e.helper(refill))
 	e.op(wasmbin.OpEnd)
 	return e.finish(wasmbin.Body{})
 }
@@ -93,8 +99,29 @@ func (e *emitter) refillNone() []byte {
 // look at it.
 func (e *emitter) taker(n int64) []byte {
 	e.out, e.locals = e.out[:0], e.locals[:0]
-	e.mirror, e.fresh = false, false
-	e.charge(&region{cost: n}, false)
+	e.charge(n)
+	e.op(wasmbin.OpEnd)
+	return e.finish(wasmbin.Body{})
+}
+
+// checker returns the body of checked(n): it takes n off the counter, or stops
+// where that does not cover n.
+func (e *emitter) checker() []byte {
+	e.out, e.locals = e.out[:0], e.locals[:0]
+	const n = 0
+	e.index(wasmbin.OpLoop, 0x40)
+	e.index(wasmbin.OpGlobalGet, e.gas)
+	e.index(wasmbin.OpLocalGet, n)
+	e.op(wasmbin.OpI64LtS)
+	e.index(wasmbin.OpIf, 0x40)
+	e.index(wasmbin.OpCall, e.helper(refill))
+	e.index(wasmbin.OpBr, 1)
+	e.op(wasmbin.OpEnd)
+	e.op(wasmbin.OpEnd)
+	e.index(wasmbin.OpGlobalGet, e.gas)
+	e.index(wasmbin.OpLocalGet, n)
+	e.op(wasmbin.OpI64Sub)
+	e.index(wasmbin.OpGlobalSet, e.gas)
 	e.op(wasmbin.OpEnd)
 	return e.finish(wasmbin.Body{})
 }
@@ -114,7 +141,6 @@ func (e *emitter) charger() []byte {
 // items charges for n items at a rate, both of which are put on the stack by
 // functions.
 func (e *emitter) items(n, rate func()) {
-	tmp := e.temp(wasmbin.I64)
 	e.index(wasmbin.OpGlobalGet, e.gas)
 	n()
 	e.op(wasmbin.OpI64ExtendU)
@@ -125,27 +151,8 @@ func (e *emitter) items(n, rate func()) {
 	e.constant(wasmbin.OpI64Const, 4)
 	e.op(wasmbin.OpI64ShrU)
 	e.op(wasmbin.OpI64Sub)
-	e.index(wasmbin.OpLocalTee, tmp)
 	e.index(wasmbin.OpGlobalSet, e.gas)
-	e.index(wasmbin.OpLocalGet, tmp)
-	e.constant(wasmbin.OpI64Const, 0)
-	e.op(wasmbin.OpI64LtS)
-	e.index(wasmbin.OpIf, 0x40)
-	e.index(wasmbin.OpCall, e.helper(more))
-	e.op(wasmbin.OpEnd)
-}
-
-// saver returns the body of a helper that gets gas and hands back its other
-// operands, n of them.
-func (e *emitter) saver(n int) []byte {
-	e.out, e.locals = e.out[:0], e.locals[:0]
-	e.index(wasmbin.OpLocalGet, uint32(n))
-	e.index(wasmbin.OpCall, e.helper(refill))
-	for i := range n {
-		e.index(wasmbin.OpLocalGet, uint32(i))
-	}
-	e.op(wasmbin.OpEnd)
-	return e.finish(wasmbin.Body{})
+	e.look()
 }
 
 // leaveCode leaves compiled code for a moment: growing a table by nothing does

@@ -86,7 +86,6 @@ func (r *rewriter) run() (*Result, error) {
 		helpers: functions, pause: uint32(len(r.m.AllTables))}
 	e := &emitter{ids: r.ids, m: r.m, costs: r.costs, slice: r.cfg.slice(), results: r.resultType, temps: map[wasmbin.ValType]uint32{}, made: map[string]uint32{}, rare: map[int64]int{}}
 	e.helper(refill)
-	e.helper(more)
 	a := newAnalyzer(r.m, &r.cfg.Limits, r.costs)
 	var sum totals
 	for i := range r.m.Bodies {
@@ -111,9 +110,9 @@ func (r *rewriter) run() (*Result, error) {
 			n, _ := strconv.ParseInt(price, 10, 64)
 			body, t.Params = e.taker(n), nil
 		case what == refill:
-			body = e.refiller()
-		case what == more:
-			body, t.Params = e.refillNone(), nil
+			body, t.Params = e.refiller(), nil
+		case what == checked:
+			body = e.checker()
 		case what == charge:
 			body = e.charger()
 			t = wasmbin.FuncType{Params: []wasmbin.ValType{wasmbin.I32, wasmbin.I64}, Results: []wasmbin.ValType{wasmbin.I32}}
@@ -123,12 +122,6 @@ func (r *rewriter) run() (*Result, error) {
 		case what == copies:
 			body = e.mover(wasmbin.OpMemoryCopy)
 			t = wasmbin.FuncType{Params: []wasmbin.ValType{wasmbin.I32, wasmbin.I32, wasmbin.I32}}
-		default:
-			body = e.saver(len(what))
-			for _, c := range []byte(what) {
-				t.Results = append(t.Results, wasmbin.ValType(c))
-			}
-			t.Params = append(slices.Clone(t.Results), wasmbin.I64)
 		}
 		r.helpers = append(r.helpers, r.typeIndex(t))
 		r.bodies = append(wasmbin.AppendU32(r.bodies, uint32(len(body))), body...)

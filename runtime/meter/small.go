@@ -19,14 +19,13 @@ const rareFrom = 8
 // go on, as Go panics. The call of a helper for the price takes three bytes
 // instead of eight, and a nanosecond.
 func (e *emitter) rarely(r *region) bool {
-	if !r.rare || r.check || e.mirror || r.cost == 0 {
+	if !r.rare || r.check || r.cost == 0 {
 		return false
 	}
 	if e.rare[r.cost]++; e.rare[r.cost] <= rareFrom {
 		return false
 	}
 	e.index(wasmbin.OpCall, e.helper(priced+strconv.FormatInt(r.cost, 10)))
-	e.fresh = false
 	return true
 }
 

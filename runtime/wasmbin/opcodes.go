@@ -36,6 +36,7 @@ const (
 	OpF32Const     Op = 0x43
 	OpF64Const     Op = 0x44
 	OpI32LtS       Op = 0x48
+	OpI64Eqz       Op = 0x50
 	OpI64LtS       Op = 0x53
 	OpF32Eq        Op = 0x5B
 	OpF64Eq        Op = 0x61
@@ -44,11 +45,14 @@ const (
 	OpI64LeU       Op = 0x58
 	OpI32Add       Op = 0x6A
 	OpI32And       Op = 0x71
+	OpI32Or        Op = 0x72
 	OpI64Shl       Op = 0x86
 	OpI32Sub       Op = 0x6B
 	OpI64Add       Op = 0x7C
 	OpI64Sub       Op = 0x7D
 	OpI64Mul       Op = 0x7E
+	OpI64And       Op = 0x83
+	OpI64ShrS      Op = 0x87
 	OpI64ShrU      Op = 0x88
 	OpI32Wrap      Op = 0xA7
 	OpI64ExtendU   Op = 0xAD

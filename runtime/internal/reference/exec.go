@@ -27,6 +27,7 @@ type Instance struct {
 	Stack   int64
 	Status  abi.Trap
 	Spent   int64
+	Refused int64 // price of the region that was not charged because there was too little for it
 
 	m        *Module
 	cfg      Config
@@ -110,7 +111,7 @@ func (in *Instance) Charge(n int64) {
 // Call runs function f of the index space. The trap is abi.TrapNone if it
 // returned.
 func (in *Instance) Call(f uint32, args []Value) (results []Value, trap abi.Trap) {
-	in.Status, in.Spent = abi.TrapInvalid, 0
+	in.Status, in.Spent, in.Refused = abi.TrapInvalid, 0, 0
 	defer func() {
 		if p := recover(); p != nil {
 			s, ok := p.(stopped)
@@ -128,6 +129,28 @@ func (in *Instance) injected(t abi.Trap) {
 	Stop(t)
 }
 
+// charge takes n units, if it is to be checked only where there are so many.
+func (in *Instance) charge(n int64, check bool) {
+	if check && in.Gas < n {
+		in.Refused = n
+		in.exhausted()
+	}
+	in.Gas -= n
+}
+
+// look stops where more was charged than there was.
+func (in *Instance) look() {
+	if in.Gas < 0 {
+		in.exhausted()
+	}
+}
+
+// exhausted leaves less than nothing, so that it shows.
+func (in *Instance) exhausted() {
+	in.Gas = min(in.Gas, 0) - 1
+	in.injected(abi.TrapOutOfGas)
+}
+
 func (in *Instance) invoke(index uint32, args []Value) []Value {
 	if n := uint32(len(in.m.Imports)); index < n {
 		return in.cfg.Host(in, int(index), args)
@@ -140,13 +163,11 @@ func (in *Instance) invoke(index uint32, args []Value) []Value {
 			in.injected(abi.TrapStackOverflow)
 		}
 	}
-	if in.Gas -= f.entry; f.checked && in.Gas < 0 {
-		in.injected(abi.TrapOutOfGas)
-	}
+	in.charge(f.entry, f.checked)
 	in.Spent += f.local
 	out := in.body(f, args)
-	if f.leave && in.Gas < 0 {
-		in.injected(abi.TrapOutOfGas)
+	if f.leave {
+		in.look()
 	}
 	if f.counted {
 		in.Stack += f.frame
@@ -199,9 +220,7 @@ func (r *frame) popN(n int) []Value {
 
 // behind charges what begins behind i, now that control passes there.
 func (r *frame) behind(i *instr) {
-	if r.in.Gas -= i.charge; i.check && r.in.Gas < 0 {
-		r.in.injected(abi.TrapOutOfGas)
-	}
+	r.in.charge(i.charge, i.check)
 }
 
 // leave closes the innermost construct by its end.

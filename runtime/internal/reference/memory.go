@@ -116,9 +116,8 @@ func (r *frame) bulk(i *instr) {
 		n := uint64(uint32(r.st[len(r.st)-1].Lo))
 		cost := int64((n*uint64(rate) + 15) / 16)
 		in.Spent += cost
-		if in.Gas -= cost; in.Gas < 0 {
-			in.injected(abi.TrapOutOfGas)
-		}
+		in.charge(cost, false)
+		in.look()
 	}
 	switch i.op {
 	case 0x3F:

@@ -54,7 +54,8 @@ func (g guestOf) memory() []byte { return g.Memory }
 
 // Run implements Engine. It fails where the gas that was charged is not the
 // sum over the instructions that ran: equal after a call that returned, no
-// less after one that did not.
+// less after one that did not, but for what a region that was refused begins
+// with: a loop, and the way back to it.
 func (o *Oracle) Run(c *Case) Reply {
 	r := Reply{ID: c.ID}
 	var err error
@@ -124,7 +125,7 @@ func (o *Oracle) run(c *Case) ([]Outcome, error) {
 		in.Gas, in.Stack = call.Gas, int64(call.Stack)
 		results, trap := in.Call(f, values(e.Params, args))
 		used := call.Gas - in.Gas
-		if used < in.Spent || trap == abi.TrapNone && used != in.Spent {
+		if used+in.Refused < in.Spent || trap == abi.TrapNone && used != in.Spent {
 			return nil, fmt.Errorf("call %d (%v): the regions cost %d, the instructions %d", i, trap, used, in.Spent)
 		}
 		oc := Outcome{Trap: int(trap), Gas: in.Gas, Stack: int32(in.Stack), Status: int(in.Status), Events: h.events, Digest: h.digest}
