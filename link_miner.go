@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 
+	consensustypes "github.com/cosmos/cosmos-sdk/x/consensus/types"
+
 	audittypes "github.com/assaynet/assay/chain/audit/types"
 	sprinttypes "github.com/assaynet/assay/chain/sprint/types"
 	"github.com/assaynet/assay/runtime/miner"
+	"github.com/assaynet/assay/sdk/client"
 	"github.com/assaynet/assay/verifier/commit"
 	"github.com/assaynet/assay/verifier/openings"
 )
@@ -32,6 +35,26 @@ func (l minerLink) Epoch(ctx context.Context) (miner.Epoch, error) {
 		Fold: e.Params.Fold, MinUnits: e.Params.MinClaimUnits, MaxUnits: e.Params.MaxClaimUnits,
 		MaxExtensions: e.Params.MaxExtensions,
 	}, nil
+}
+
+func (l minerLink) Crowd(ctx context.Context) (miner.Crowd, error) {
+	limits, err := consensustypes.NewQueryClient(l.c.Conn()).Params(ctx, &consensustypes.QueryParamsRequest{})
+	if err != nil {
+		return miner.Crowd{}, fmt.Errorf("ask for the limits of a block: %w", err)
+	}
+	var crowd miner.Crowd
+	if b := limits.Params.GetBlock(); b != nil && b.MaxGas > 0 {
+		crowd.BlockClaims = uint64(b.MaxGas) / client.DefaultGas(&sprinttypes.MsgCommitWork{})
+	}
+	last, err := sprinttypes.NewQueryClient(l.c.Conn()).Settlement(ctx, &sprinttypes.QuerySettlementRequest{Pagination: &pageRequest{Limit: 1}})
+	if notFound(err) {
+		return crowd, nil
+	}
+	if err != nil {
+		return miner.Crowd{}, fmt.Errorf("ask how many committed: %w", err)
+	}
+	crowd.Claims = last.Settlement.Claims
+	return crowd, nil
 }
 
 func (l minerLink) Claim(ctx context.Context, epoch uint64) (commit.Claim, error) {

@@ -15,6 +15,7 @@ type Epoch struct {
 	Start      int64
 	ComputeEnd int64
 	CommitEnd  int64
+	Slot       int64 // blocks before the last one that takes claims, for the last commitment; the miner's own choice
 
 	Seed        [32]byte
 	Module      [32]byte // SHA-256 of the module
@@ -51,6 +52,8 @@ type Demand struct {
 type Chain interface {
 	// Epoch returns the running epoch at the newest height.
 	Epoch(ctx context.Context) (Epoch, error)
+	// Crowd says for the running epoch how many commit, and how many fit into a block.
+	Crowd(ctx context.Context) (Crowd, error)
 	// WaitHeight returns the newest height once it is at least height.
 	WaitHeight(ctx context.Context, height int64) (int64, error)
 	// Module returns the module's bytes; the caller checks their hash.

@@ -145,6 +145,7 @@ func (m *Miner) Run(ctx context.Context) error {
 			m.wait(ctx, e.Height+1)
 			continue
 		}
+		e.Slot = m.slot(ctx, e)
 		if s := m.take(ctx, e); s != nil {
 			m.sprint(ctx, s)
 			sprinted = e.Number

@@ -63,11 +63,13 @@ func (m *Miner) claimed(ctx context.Context, e Epoch) uint64 {
 	return 0
 }
 
-// lastSend is the height of the state on which the last commitment is sent: it
-// lands in the last block that takes claims. Nothing on chain keeps a miner
-// from computing until then, so who stopped with the compute phase would earn
-// less than who does not.
-func (e Epoch) lastSend() int64 { return e.CommitEnd - 2 }
+// lastBlock is the height of the state on which a commitment for the last block that takes claims is sent.
+func (e Epoch) lastBlock() int64 { return e.CommitEnd - 2 }
+
+// lastSend is the height of the state on which the last commitment is sent: it lands in the miner's slot,
+// which is the last block that takes claims if all miners fit there. Nothing on chain keeps a miner from
+// computing until then, so who stopped with the compute phase would earn less than who does not.
+func (e Epoch) lastSend() int64 { return e.lastBlock() - e.Slot }
 
 // commitPoints are the heights at which the claim is committed before it is
 // for the last time. From three commitments on, the last one of them is the block before: should the very

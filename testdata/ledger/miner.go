@@ -36,6 +36,9 @@ func (v *MinerView) lock() (unlock func(), err error) {
 	return v.l.mu.Unlock, nil
 }
 
+// Crowd is nobody: all commitments fit into the last block.
+func (v *MinerView) Crowd(context.Context) (miner.Crowd, error) { return miner.Crowd{}, nil }
+
 func (v *MinerView) Epoch(context.Context) (miner.Epoch, error) {
 	unlock, err := v.lock()
 	if err != nil {
