@@ -80,6 +80,14 @@ func Start(home string, opts Options) (_ *Node, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := os.MkdirAll(filepath.Join(home, "data"), 0o700); err != nil {
+		return nil, fmt.Errorf("network: %w", err)
+	}
+	if gone, err := discardRestore(home, conf.comet); err != nil {
+		return nil, err
+	} else if gone {
+		opts.Logger.Info("a snapshot that was not restored to its end is discarded")
+	}
 	db, err := dbm.NewDB("application", server.GetAppDBBackend(conf.viper), filepath.Join(home, "data"))
 	if err != nil {
 		return nil, fmt.Errorf("network: open state: %w", err)
@@ -115,6 +123,11 @@ func Start(home string, opts Options) (_ *Node, err error) {
 			if err := conf.comet.StateSync.ValidateBasic(); err != nil {
 				return nil, fmt.Errorf("network: state sync: %w", err)
 			}
+		}
+	}
+	if conf.comet.StateSync.Enable && application.LastBlockHeight() == 0 {
+		if err := beginRestore(home); err != nil {
+			return nil, err
 		}
 	}
 	keys, err := LoadKeys(home, application.Encoding().Codec)

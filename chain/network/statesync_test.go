@@ -3,13 +3,24 @@ package network_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
+	dbm "github.com/cosmos/cosmos-db"
+	"github.com/cosmos/cosmos-sdk/store/v2/snapshots"
+	snapshottypes "github.com/cosmos/cosmos-sdk/store/v2/snapshots/types"
+	protoio "github.com/cosmos/gogoproto/io"
+	"github.com/cosmos/gogoproto/proto"
+
+	"cosmossdk.io/log/v2"
+
+	"github.com/assaynet/assay/chain/app"
 	"github.com/assaynet/assay/chain/network"
 )
 
@@ -40,6 +51,8 @@ func stateSync(ctx context.Context, t *testing.T, tn *testNetwork) {
 	if err := os.WriteFile(filepath.Join(home, "config", "genesis.json"), genesis, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	// It was killed amid an earlier attempt.
+	leaveHalfRestored(t, tn.nodes[0], home)
 	joiner, err := network.Start(home, network.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -54,6 +67,9 @@ func stateSync(ctx context.Context, t *testing.T, tn *testNetwork) {
 		t.Fatal(err)
 	}
 	tn.wait(ctx, t, target)
+	if _, err := os.Stat(filepath.Join(home, "data", "restoring")); err != nil {
+		t.Errorf("a node that begins with a snapshot does not say so: %v", err)
+	}
 	if base := joiner.Comet().BlockStore().Base(); base < 10 {
 		t.Errorf("the joiner holds blocks from %d on: it did not begin with a snapshot", base)
 	}
@@ -61,6 +77,71 @@ func stateSync(ctx context.Context, t *testing.T, tn *testNetwork) {
 	if got == nil || want == nil || !bytes.Equal(got.BlockID.Hash, want.BlockID.Hash) {
 		t.Errorf("block %d is %v at the joiner, %v at node 0", target, got, want)
 	}
+}
+
+// leaveHalfRestored leaves a home as a node does that is killed while it restores a snapshot: some of its
+// stores hold the snapshot's version, and nothing says of which height the state is.
+func leaveHalfRestored(t *testing.T, from *network.Node, home string) {
+	t.Helper()
+	all, err := from.App().SnapshotManager().List()
+	if err != nil || len(all) == 0 {
+		t.Fatal("no snapshot", err)
+	}
+	s := all[0]
+	chunks := make(chan io.ReadCloser, s.Chunks)
+	for i := range s.Chunks {
+		c, err := from.App().SnapshotManager().LoadChunk(s.Height, s.Format, i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		chunks <- io.NopCloser(bytes.NewReader(c))
+	}
+	close(chunks)
+	stream, err := snapshots.NewStreamReader(chunks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Close()
+	if err := os.MkdirAll(filepath.Join(home, "data"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	db, err := dbm.NewDB("application", dbm.GoLevelDBBackend, filepath.Join(home, "data"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	half, err := app.New(app.Config{Logger: log.NewNopLogger(), DB: db})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := half.CommitMultiStore().Restore(s.Height, s.Format, &killed{Reader: stream, after: 6}); !errors.Is(err, errKilled) {
+		t.Fatal(err)
+	}
+	if err := half.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(home, "data", "restoring"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var errKilled = errors.New("killed")
+
+// killed reads a snapshot up to the beginning of one of its stores.
+type killed struct {
+	protoio.Reader
+	after int
+}
+
+func (k *killed) ReadMsg(m proto.Message) error {
+	if err := k.Reader.ReadMsg(m); err != nil {
+		return err
+	}
+	if item, ok := m.(*snapshottypes.SnapshotItem); ok && item.GetStore() != nil {
+		if k.after--; k.after < 0 {
+			return errKilled
+		}
+	}
+	return nil
 }
 
 func freePort(t *testing.T) string {
