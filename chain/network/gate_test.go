@@ -77,8 +77,12 @@ func TestFirstChecksWaitForTheBlock(t *testing.T) {
 	if _, err := g.conn.Consensus().FinalizeBlock(t.Context(), &abci.RequestFinalizeBlock{Height: 1}); err != nil {
 		t.Fatal(err)
 	}
-	g.pool.Lock()
+	g.pool.Lock() // as the commit does
+	err := g.pool.FlushAppConn()
 	g.pool.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := <-done; err != nil || <-g.app.checked != abci.CheckTxType_New {
 		t.Fatal("the check is lost", err)
 	}
