@@ -238,12 +238,13 @@ func (d *demo) settle(ctx context.Context) error {
 	}
 	t := s.Settlement
 	rows = append(rows, []string{"auditors", "", "", gnk(t.AuditPaid), ""},
-		[]string{"proposers", "", "", gnk(t.InclusionPaid), ""}, []string{"reserve", "", "", gnk(t.Reserved), ""})
+		[]string{"proposers", "", "", gnk(t.InclusionPaid), ""}, []string{"burned", "", "", gnk(t.Burned), ""},
+		[]string{"reserve", "", "", gnk(t.Reserved), ""})
 	d.table([]string{"miner", "units", "share", "GNK", "outcome"}, rows)
 	if !sum.Equal(t.Paid) {
 		return fmt.Errorf("the rows sum to %s ngnk, paid was %s", sum, t.Paid)
 	}
-	total := t.Paid.Add(t.AuditPaid).Add(t.InclusionPaid).Add(t.Reserved)
+	total := t.Paid.Add(t.AuditPaid).Add(t.InclusionPaid).Add(t.Burned).Add(t.Reserved)
 	if want := t.Emission.Add(t.Released); !total.Equal(want) {
 		return fmt.Errorf("paid and reserved are %s ngnk, emission is %s", total, want)
 	}

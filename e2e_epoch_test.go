@@ -62,7 +62,7 @@ func (n *testNet) settled(ctx context.Context, t *testing.T, epoch uint64, want 
 	if len(lines) != len(want) {
 		t.Errorf("epoch %d has %d claims, want %d", epoch, len(lines), len(want))
 	}
-	if !paid.Equal(a.Paid) || !paid.Add(a.AuditPaid).Add(a.InclusionPaid).Add(a.Reserved).Equal(pot) {
+	if !paid.Equal(a.Paid) || !paid.Add(a.AuditPaid).Add(a.InclusionPaid).Add(a.Burned).Add(a.Reserved).Equal(pot) {
 		t.Errorf("epoch %d: paid %s (rows %s), auditors %s, proposers %s, reserve %s: not %s", epoch, a.Paid, paid, a.AuditPaid, a.InclusionPaid, a.Reserved, pot)
 	}
 	return lines

@@ -66,7 +66,7 @@ type Row struct {
 // from there on nobody of it has a claim, a seat or a block, and what it holds does not change
 // (TestTheBarredEarnNothing).
 func simulate(ctx context.Context, lab *Lab, s Scenario, salt uint64, epochs int) (out outcome, err error) {
-	w, err := NewWorld(ctx, lab, s.module, salt, s.crossCheck, s.members(lab))
+	w, err := newWorld(ctx, lab, s.module, salt, s.crossCheck, s.epochBlocks, s.members(lab))
 	if err != nil {
 		return out, err
 	}
@@ -111,7 +111,8 @@ func simulate(ctx context.Context, lab *Lab, s Scenario, salt uint64, epochs int
 			out.void += float64(p.void) / n / float64(s.count)
 			out.jailed += float64(p.jailed+left) / n / float64(s.count)
 		}
-		if _, honest := p.Strategy.(Honest); honest || flips {
+		_, slow := p.Strategy.(Slow)
+		if _, honest := p.Strategy.(Honest); honest || slow || flips {
 			out.harmed += p.void
 			out.punished += p.punished
 		}
@@ -141,7 +142,7 @@ func Run(ctx context.Context, lab *Lab, plan Plan, scenarios []Scenario) ([]Row,
 	complete, left := 0, make([]int, plan.Replicates)
 	for i, s := range scenarios {
 		got[i] = make([]outcome, plan.Replicates)
-		key := fmt.Sprint(s.count, s.folds, s.allFolds, s.crossCheck)
+		key := fmt.Sprint(s.count, s.folds, s.allFolds, s.crossCheck, s.epochBlocks, s.slow)
 		if _, ok := known[key]; !ok {
 			known[key] = i
 			base[i] = make([]outcome, plan.Replicates)

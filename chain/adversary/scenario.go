@@ -9,6 +9,7 @@ import (
 const (
 	participants = 6
 	folds        = 8
+	longEpoch    = 61 // blocks; as 25, one more than what six proposers in turn make
 )
 
 // Scenario is a network with one strategy in it.
@@ -31,6 +32,11 @@ type Scenario struct {
 	cut      *Cut
 	// crossCheck: miners' rows go without the cross-check of verdicts, in which miners take no part.
 	crossCheck bool
+	// epochBlocks is the length of an epoch if it is not 25: long enough that what is delayed in its audit does
+	// not delay the next one, whose deadline would be another's turn.
+	epochBlocks uint64
+	// slow: the first of the others is Slow, in the honest network too.
+	slow bool
 }
 
 // of is a scenario with an adversary of several members that share one strategy.
@@ -60,6 +66,9 @@ func (s Scenario) members(lab *Lab) []Member {
 	out := make([]Member, participants)
 	for i := range out {
 		out[i].Folds = s.allFolds
+		if s.slow && i == 0 {
+			out[i].Strategy = Slow{}
+		}
 		if i >= participants-s.count {
 			out[i].Folds, out[i].Strategy = s.folds, strategy
 			if s.cut != nil {
@@ -109,6 +118,15 @@ func Scenarios() []Scenario {
 		s.crossCheck = true
 		return s
 	}
+	leaver := func(name string, kinds ...Kind) Scenario {
+		s := check(of("censoring proposers, "+name, 2, 7, func(m []int) Strategy { return Leaver{Members: m, Kinds: kinds} }))
+		s.epochBlocks = longEpoch
+		return s
+	}
+	answers := leaver("answers only", KindAnswer)
+	answers.slow, answers.epochBlocks = true, 2*longEpoch-1
+	waiter := check(of("coalition that waits for its own", 2, 7, func(m []int) Strategy { return Waiter{Members: m} }))
+	waiter.epochBlocks = longEpoch
 	silent := func(name string, members, folds int) Scenario {
 		return check(of(name, members, folds, func([]int) Strategy { return Silent{} }))
 	}
@@ -133,8 +151,12 @@ func Scenarios() []Scenario {
 		gang("censoring proposer, fakes 10 %", 1, folds, true),
 		silencer,
 		quiet,
+		leaver("verdicts only", KindVerdict),
+		leaver("cross-checks only", KindChallenge, KindOpenKeyed),
+		answers,
 		delayer,
 		trader,
+		waiter,
 		overtimer,
 		check(one("lazy validator: ok blindly", func() Strategy { return Lazy{} })),
 		check(one("lazy validator: vouches for nothing", func() Strategy { return Abstainer{} })),

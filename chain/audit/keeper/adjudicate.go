@@ -216,16 +216,16 @@ func (k Keeper) convict(ctx context.Context, e sprinttypes.Epoch, r *types.Round
 			return err
 		}
 	}
-	return k.condemn(ctx, e, p, report.Claimant, claimant, rewarded, units)
+	return k.condemn(ctx, e, p, report.Claimant, claimant, rewarded, report.Taken, units)
 }
 
 // condemn applies the forfeit and the jail with the unit that makes them due; before and after it
 // does nothing.
-func (k Keeper) condemn(ctx context.Context, e sprinttypes.Epoch, p types.Params, name string, claimant, rewarded sdk.AccAddress, units uint32) error {
+func (k Keeper) condemn(ctx context.Context, e sprinttypes.Epoch, p types.Params, name string, claimant, rewarded sdk.AccAddress, taken sprinttypes.Taken, units uint32) error {
 	if units != p.ForfeitUnits {
 		return nil
 	}
-	if _, _, err := k.court.Forfeit(ctx, claimant, rewarded, p.ReporterBps); err != nil {
+	if _, _, err := k.court.Forfeit(ctx, claimant, rewarded, p.ReporterBps, taken); err != nil {
 		return err
 	}
 	if err := k.power.Jail(ctx, claimant); err != nil {

@@ -206,7 +206,7 @@ func (k Keeper) closeOpenings(ctx context.Context, e sprinttypes.Epoch, r *types
 	}
 	opened := 0
 	for _, c := range challenged {
-		missing := slices.ContainsFunc(c.Units, func(u types.KeyedUnit) bool { return len(u.Digest) == 0 })
+		missing := incomplete(c)
 		if missing && !late {
 			return nil
 		}
@@ -224,6 +224,11 @@ func (k Keeper) closeOpenings(ctx context.Context, e sprinttypes.Epoch, r *types
 	}
 	stage(ctx, r, types.CROSS_REPORT, p.KeyedReportBlocks)
 	return nil
+}
+
+// incomplete says whether something that was drawn is not opened yet.
+func incomplete(c types.Challenged) bool {
+	return slices.ContainsFunc(c.Units, func(u types.KeyedUnit) bool { return len(u.Digest) == 0 })
 }
 
 // drop takes a verdict of the running round out of the count.

@@ -129,8 +129,9 @@ func TestAnsweredDemandPaysTheMiner(t *testing.T) {
 	if err := w.answer(w.answerMsg(5, id, drawn...)); err != nil {
 		t.Fatal(err)
 	}
-	if !w.Balance(chaintest.Address(5)).Equal(math.NewInt(3_000_000)) || !w.held().IsZero() {
-		t.Error("the deposit did not pay for the answer")
+	incl, late := sprinttypes.TakenIn(nil, 4, 1).Split(math.NewInt(3_000_000), w.epoch().Params)
+	if got := w.Balance(chaintest.Address(5)); !got.Equal(math.NewInt(3_000_000).Sub(incl).Sub(late)) || !w.held().IsZero() {
+		t.Errorf("the answer earned %s of the deposit", got)
 	}
 	if n := w.roster.Answers[string(chaintest.Address(5))]; n != 1 {
 		t.Errorf("%d answers were given back to the lane, want 1: refused ones are not", n)

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"cosmossdk.io/collections"
+	"cosmossdk.io/math"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
@@ -151,13 +152,16 @@ func (k Keeper) expire(ctx context.Context, e sprinttypes.Epoch, p types.Params)
 			if err != nil {
 				return err
 			}
-			if err := k.condemn(ctx, e, p, d.Claimant, claimant, nil, units); err != nil {
+			if err := k.condemn(ctx, e, p, d.Claimant, claimant, nil, sprinttypes.Taken{}, units); err != nil {
 				return err
 			}
 		} else if err := k.court.VoidClaim(ctx, claimant, sprinttypes.CLAIM_VOID_UNANSWERED); err != nil {
 			return err
 		}
-		if err := k.closeDemand(ctx, d, validator); err != nil {
+		if err := k.closeDemand(ctx, d); err != nil {
+			return err
+		}
+		if err := k.payDeposit(ctx, validator, math.NewIntFromUint64(d.Deposit)); err != nil {
 			return err
 		}
 		emit(ctx, "demand_unanswered", d.Epoch, sdk.NewAttribute("demand", strconv.FormatUint(id, 10)),
@@ -291,7 +295,7 @@ func (k Keeper) result(ctx context.Context, e sprinttypes.Epoch, r types.Round) 
 	if err != nil {
 		return sprinttypes.AuditResult{}, err
 	}
-	result := sprinttypes.AuditResult{Entropy: [32]byte(h.Sum(nil)), ModuleFailed: r.Failed}
+	result := sprinttypes.AuditResult{Entropy: [32]byte(h.Sum(nil)), ModuleFailed: r.Failed, Rounds: e.Round + 1}
 	if result.Auditors, err = k.weigh(ctx, e, r); err != nil {
 		return result, err
 	}

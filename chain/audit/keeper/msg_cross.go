@@ -76,6 +76,13 @@ func (s msgServer) Challenge(ctx context.Context, m *types.MsgChallenge) (*types
 	if err != nil {
 		return nil, err
 	}
+	p, err := s.params.Get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if v.ChallengeTaken, err = s.taken(ctx, p.ChallengeBlocks, r.CrossEnd); err != nil {
+		return nil, err
+	}
 	v.Challenge = out[:]
 	if err := s.verdicts.Set(ctx, verdictKey(e.Number, e.Round, validator), v); err != nil {
 		return nil, err
@@ -135,6 +142,18 @@ func (s msgServer) OpenKeyed(ctx context.Context, m *types.MsgOpenKeyed) (*types
 	}
 	if err := s.challenged.Set(ctx, key, c); err != nil {
 		return nil, err
+	}
+	if !incomplete(c) {
+		p, err := s.params.Get(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if v.OpenedTaken, err = s.taken(ctx, p.OpenBlocks, r.CrossEnd); err != nil {
+			return nil, err
+		}
+		if err := s.verdicts.Set(ctx, key, v); err != nil {
+			return nil, err
+		}
 	}
 	emit(ctx, "keyed_opened", e.Number, sdk.NewAttribute("validator", m.Validator),
 		sdk.NewAttribute("leaves", strconv.Itoa(len(m.Openings))))

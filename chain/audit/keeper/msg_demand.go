@@ -6,6 +6,7 @@ import (
 
 	"cosmossdk.io/collections"
 	"cosmossdk.io/errors"
+	"cosmossdk.io/math"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
@@ -172,7 +173,10 @@ func (s msgServer) Answer(ctx context.Context, m *types.MsgAnswer) (*types.MsgAn
 	if err := s.round.Set(ctx, r); err != nil {
 		return nil, err
 	}
-	if err := s.closeDemand(ctx, d, miner); err != nil {
+	if err := s.closeDemand(ctx, d); err != nil {
+		return nil, err
+	}
+	if err := s.payAnswer(ctx, e, p, d, miner); err != nil {
 		return nil, err
 	}
 	if err := s.power.Answered(ctx, miner); err != nil {
@@ -183,8 +187,8 @@ func (s msgServer) Answer(ctx context.Context, m *types.MsgAnswer) (*types.MsgAn
 	return &types.MsgAnswerResponse{}, nil
 }
 
-// closeDemand removes a demand and pays its deposit out.
-func (k Keeper) closeDemand(ctx context.Context, d types.Demand, to sdk.AccAddress) error {
+// closeDemand removes a demand; its deposit stays to be paid out.
+func (k Keeper) closeDemand(ctx context.Context, d types.Demand) error {
 	validator, err := k.addressOf(d.Validator)
 	if err != nil {
 		return err
@@ -199,11 +203,48 @@ func (k Keeper) closeDemand(ctx context.Context, d types.Demand, to sdk.AccAddre
 	if err := k.deadlines.Remove(ctx, collections.Join(d.Deadline, d.Id)); err != nil {
 		return err
 	}
-	if err := k.pairs.Remove(ctx, collections.Join([]byte(validator), []byte(claimant))); err != nil {
-		return err
-	}
-	if d.Deposit == 0 {
+	return k.pairs.Remove(ctx, collections.Join([]byte(validator), []byte(claimant)))
+}
+
+// payDeposit pays from a demand's deposit.
+func (k Keeper) payDeposit(ctx context.Context, to sdk.AccAddress, amount math.Int) error {
+	if !amount.IsPositive() {
 		return nil
 	}
-	return k.bank.SendCoinsFromModuleToAccount(ctx, types.ModuleName, to, deposit(d.Deposit))
+	return k.bank.SendCoinsFromModuleToAccount(ctx, types.ModuleName, to, sdk.NewCoins(sdk.NewCoin(types.BaseDenom, amount)))
+}
+
+// payAnswer divides the deposit of a demand among the miner that answered, the proposer whose block took the
+// answer, and what is lost because it came late. What nobody is entitled to goes to the reserve.
+func (k Keeper) payAnswer(ctx context.Context, e sprinttypes.Epoch, p types.Params, d types.Demand, miner sdk.AccAddress) error {
+	taken, err := k.taken(ctx, p.AnswerBlocks, d.Deadline)
+	if err != nil {
+		return err
+	}
+	pay := math.NewIntFromUint64(d.Deposit)
+	incl, late := taken.Split(pay, e.Params)
+	if err := k.payDeposit(ctx, miner, pay.Sub(incl).Sub(late)); err != nil {
+		return err
+	}
+	if err := k.court.Burn(ctx, types.ModuleName, late); err != nil {
+		return err
+	}
+	proposer := sdk.AccAddress(taken.Proposer)
+	if len(proposer) > 0 && !proposer.Equals(miner) {
+		registered, jailed, err := k.power.Miner(ctx, proposer)
+		if err != nil {
+			return err
+		}
+		if registered && !jailed {
+			return k.payDeposit(ctx, proposer, incl)
+		}
+	}
+	return k.court.Reserve(ctx, types.ModuleName, incl)
+}
+
+// taken says which proposer takes a message now, in a phase of so many blocks that ends before a height.
+func (k Keeper) taken(ctx context.Context, blocks uint64, end int64) (sprinttypes.Taken, error) {
+	c := sdk.UnwrapSDKContext(ctx)
+	proposer, err := k.power.Operator(ctx, c.BlockHeader().ProposerAddress)
+	return sprinttypes.TakenIn(proposer, blocks, end-c.BlockHeight()), err
 }

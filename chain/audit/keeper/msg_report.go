@@ -84,6 +84,14 @@ func (s msgServer) Report(ctx context.Context, m *types.MsgReport) (*types.MsgRe
 		Id: id[:], Epoch: e.Number, Claimant: m.Claimant, Index: m.Index, Reporter: m.Reporter,
 		Digest: digest[:], Drawn: drawn,
 	}
+	if e.Phase == sprinttypes.PHASE_AUDIT {
+		report.Taken, err = s.taken(ctx, e.Params.AuditBlocks, e.AuditEnd)
+	} else { // one that was opened on chain since
+		report.Taken, err = s.taken(ctx, p.AnswerReportBlocks, r.ReportEnd)
+	}
+	if err != nil {
+		return nil, err
+	}
 	due, err := s.enqueue(ctx, p, report, sender, reporter, seated)
 	if err != nil {
 		return nil, err

@@ -83,7 +83,11 @@ func (s msgServer) Verdict(ctx context.Context, m *types.MsgVerdict) (*types.Msg
 		return nil, err
 	}
 
-	v := types.Verdict{Epoch: e.Number, Round: e.Round, Validator: m.Validator, Output: out[:], Bitmap: m.Bitmap, KeyedRoot: m.KeyedRoot, Seen: m.Seen}
+	taken, err := s.taken(ctx, e.Params.AuditBlocks, e.AuditEnd)
+	if err != nil {
+		return nil, err
+	}
+	v := types.Verdict{Taken: taken, Epoch: e.Number, Round: e.Round, Validator: m.Validator, Output: out[:], Bitmap: m.Bitmap, KeyedRoot: m.KeyedRoot, Seen: m.Seen}
 	if err := s.verdicts.Set(ctx, key, v); err != nil {
 		return nil, err
 	}

@@ -95,6 +95,14 @@ func (k Keeper) weigh(ctx context.Context, e sprinttypes.Epoch, r types.Round) (
 			crossed[i] = crossed[i] || len(s.verdict.Challenge) > 0
 		}
 	}
+	taken := make(map[string][]sprinttypes.Taken) // looked up only
+	for _, h := range rounds {
+		for _, s := range h.seats {
+			if s.counts() {
+				taken[s.Validator] = append(taken[s.Validator], s.verdict.TakenOf()...)
+			}
+		}
+	}
 	drawn, vouched := make(map[string]uint64), make(map[string]uint64) // looked up only
 	position := -1
 	err := k.epochs.WalkClaims(ctx, e.Number, func(miner sdk.AccAddress, c sprinttypes.Claim) (bool, error) {
@@ -129,6 +137,7 @@ func (k Keeper) weigh(ctx context.Context, e sprinttypes.Epoch, r types.Round) (
 		a := sprinttypes.Auditor{Validator: validator, Absent: !s.Present || s.FalseOk || s.Refuted || s.Dropped}
 		if !a.Absent {
 			a.Weight = weightOf(s.Power, vouched[s.Validator], drawn[s.Validator])
+			a.Taken = taken[s.Validator]
 		}
 		out = append(out, a)
 	}

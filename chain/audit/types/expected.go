@@ -26,10 +26,13 @@ type Court interface {
 	AddFalseUnit(ctx context.Context, miner sdk.AccAddress) (uint32, error)
 	// VoidClaim voids a claim for another reason.
 	VoidClaim(ctx context.Context, miner sdk.AccAddress, reason sprinttypes.ClaimStatus) error
-	// Forfeit takes all rewards that are not released; bps/10,000 go to reporter unless it is nil.
-	Forfeit(ctx context.Context, owner, reporter sdk.AccAddress, bps uint32) (forfeited, rewarded math.Int, err error)
+	// Forfeit takes all rewards that are not released; bps/10,000 go to reporter unless it is nil, less what
+	// its report owes to the block that took it.
+	Forfeit(ctx context.Context, owner, reporter sdk.AccAddress, bps uint32, taken sprinttypes.Taken) (forfeited, rewarded math.Int, err error)
 	// Reserve moves coins of a module's account into the reserve.
 	Reserve(ctx context.Context, from string, amount math.Int) error
+	// Burn takes coins of a module's account out of the supply.
+	Burn(ctx context.Context, from string, amount math.Int) error
 	// Redraw opens a further round.
 	Redraw(ctx context.Context, draws []sprinttypes.Draw) error
 	// Settle ends the audit.
@@ -43,6 +46,8 @@ type Power interface {
 	Seats(ctx context.Context, epoch uint64) ([]Seat, error)
 	// Miner says whether the address is registered, and if so whether it is jailed.
 	Miner(ctx context.Context, miner sdk.AccAddress) (registered, jailed bool, err error)
+	// Operator returns who runs the validator with the consensus address, nil if nobody is known.
+	Operator(ctx context.Context, consensus []byte) (sdk.AccAddress, error)
 	// Heard returns the power of the validators that made a block at height since or later, and that
 	// of all.
 	Heard(ctx context.Context, since int64) (power, total uint64, err error)

@@ -23,10 +23,18 @@ func (g GenesisState) Validate() error {
 			(len(v.Challenge) != 0 && len(v.Challenge) != rootBytes) {
 			return errors.Wrapf(ErrInvalidGenesis, "verdict of %s: output or root is not %d bytes", v.Validator, rootBytes)
 		}
+		for _, t := range v.TakenOf() {
+			if err := t.Validate(); err != nil {
+				return errors.Wrapf(ErrInvalidGenesis, "verdict of %s: %v", v.Validator, err)
+			}
+		}
 	}
 	for _, r := range g.Reports {
 		if len(r.Id) != rootBytes || len(r.Digest) != rootBytes || r.Sequence >= g.NextReport {
 			return errors.Wrapf(ErrInvalidGenesis, "report on unit %d of %s", r.Index, r.Claimant)
+		}
+		if err := r.Taken.Validate(); err != nil {
+			return errors.Wrapf(ErrInvalidGenesis, "report on unit %d of %s: %v", r.Index, r.Claimant, err)
 		}
 	}
 	for _, d := range g.Demands {

@@ -3,6 +3,7 @@ package types
 import (
 	"cosmossdk.io/errors"
 
+	sprinttypes "github.com/assaynet/assay/chain/sprint/types"
 	"github.com/assaynet/assay/verifier/commit"
 	"github.com/assaynet/assay/verifier/sample"
 )
@@ -172,6 +173,18 @@ func (r Round) Seated(validator string) bool {
 		}
 	}
 	return false
+}
+
+// TakenOf returns which blocks took the messages of a verdict: itself, the challenge and the openings, as far as
+// they were taken.
+func (v Verdict) TakenOf() []sprinttypes.Taken {
+	var out []sprinttypes.Taken
+	for _, t := range []sprinttypes.Taken{v.Taken, v.ChallengeTaken, v.OpenedTaken} {
+		if t.Of > 0 {
+			out = append(out, t)
+		}
+	}
+	return out
 }
 
 func optionalProof(p []byte) error {

@@ -87,8 +87,8 @@ func (k Keeper) Settle(ctx context.Context, r types.AuditResult) error {
 }
 
 // Forfeit takes all rewards of owner that are not released yet: bps/10,000 go to reporter, if
-// there is one, and the rest burns.
-func (k Keeper) Forfeit(ctx context.Context, owner, reporter sdk.AccAddress, bps uint32) (forfeited, rewarded math.Int, err error) {
+// there is one, less what its report owes to the block that took it, and the rest burns.
+func (k Keeper) Forfeit(ctx context.Context, owner, reporter sdk.AccAddress, bps uint32, taken types.Taken) (forfeited, rewarded math.Int, err error) {
 	none := math.ZeroInt()
 	if bps > types.BasisPoints {
 		return none, none, errors.Wrapf(types.ErrInvalidParams, "%d basis points", bps)
@@ -98,8 +98,18 @@ func (k Keeper) Forfeit(ctx context.Context, owner, reporter sdk.AccAddress, bps
 		return none, none, err
 	}
 	forfeited, rewarded = account.Held(), none
+	included := none
 	if reporter != nil {
+		e, err := k.epoch.Get(ctx)
+		if err != nil {
+			return none, none, err
+		}
 		rewarded = types.Bps(forfeited, bps)
+		incl, late := taken.Split(rewarded, e.Params)
+		rewarded = rewarded.Sub(incl).Sub(late)
+		if included, err = k.rewardProposer(ctx, taken.Proposer, reporter, incl); err != nil {
+			return none, none, err
+		}
 	}
 	chain, err := k.chain.Get(ctx)
 	if err != nil {
@@ -117,7 +127,7 @@ func (k Keeper) Forfeit(ctx context.Context, owner, reporter sdk.AccAddress, bps
 			return none, none, err
 		}
 	}
-	if burn := forfeited.Sub(rewarded); burn.IsPositive() {
+	if burn := forfeited.Sub(rewarded).Sub(included); burn.IsPositive() {
 		if err := k.bank.BurnCoins(ctx, types.ModuleName, coins(burn)); err != nil {
 			return none, none, err
 		}
@@ -133,7 +143,7 @@ func (k Keeper) Forfeit(ctx context.Context, owner, reporter sdk.AccAddress, bps
 // paid out yet: its vesting rewards burn, and its claim of the running epoch is void if it is not
 // settled yet. It may come at any time.
 func (k Keeper) Expel(ctx context.Context, operator sdk.AccAddress) error {
-	if _, _, err := k.Forfeit(ctx, operator, nil, 0); err != nil {
+	if _, _, err := k.Forfeit(ctx, operator, nil, 0, types.Taken{}); err != nil {
 		return err
 	}
 	e, err := k.epoch.Get(ctx)
@@ -153,6 +163,30 @@ func (k Keeper) Expel(ctx context.Context, operator sdk.AccAddress) error {
 	k.emit(ctx, "claim_void", e.Number, sdk.NewAttribute("miner", c.Miner),
 		sdk.NewAttribute("reason", c.Status.ShortName()))
 	return k.setClaim(ctx, operator, c)
+}
+
+// rewardProposer pays out of the module's account who took a report, and returns what it paid: nothing if that is
+// the reporter, or nobody who is registered and not jailed.
+func (k Keeper) rewardProposer(ctx context.Context, proposer, reporter sdk.AccAddress, amount math.Int) (math.Int, error) {
+	if len(proposer) == 0 || proposer.Equals(reporter) || !amount.IsPositive() {
+		return math.ZeroInt(), nil
+	}
+	registered, jailed, err := k.power.Miner(ctx, proposer)
+	if err != nil || !registered || jailed {
+		return math.ZeroInt(), err
+	}
+	return amount, k.bank.SendCoinsFromModuleToAccount(ctx, types.ModuleName, proposer, coins(amount))
+}
+
+// Burn takes coins of another module out of the supply.
+func (k Keeper) Burn(ctx context.Context, from string, amount math.Int) error {
+	if !amount.IsPositive() {
+		return nil
+	}
+	if err := k.bank.SendCoinsFromModuleToModule(ctx, from, types.ModuleName, coins(amount)); err != nil {
+		return err
+	}
+	return k.bank.BurnCoins(ctx, types.ModuleName, coins(amount))
 }
 
 // Reserve moves coins of another module into the reserve, which later epochs release.

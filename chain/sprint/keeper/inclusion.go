@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"bytes"
 	"context"
 
 	"cosmossdk.io/math"
@@ -10,7 +11,7 @@ import (
 	"github.com/assaynet/assay/chain/sprint/types"
 )
 
-// inclusions are what the claims of a page owe the proposers whose blocks took them, in the order in
+// inclusions are what claims and auditors owe the proposers whose blocks took what they sent, in the order in
 // which the proposers first appear; the zero value is empty.
 type inclusions struct {
 	at   map[string]int // looked up only, never iterated
@@ -37,6 +38,21 @@ func (i *inclusions) add(operator []byte, amount math.Int) {
 		return
 	}
 	i.list[n].amount = i.list[n].amount.Add(amount)
+}
+
+// split takes from an auditor's pay what the proposers who took its messages are owed, and returns what is left
+// of it and what is lost because they came late. Each round earns the same. Its own block owes nobody.
+func (i *inclusions) split(auditor sdk.AccAddress, pay math.Int, taken []types.Taken, rounds uint32, p types.Params) (rest, late math.Int) {
+	rest, late = pay, math.ZeroInt()
+	earned := pay.QuoRaw(int64(rounds))
+	for _, t := range taken {
+		incl, gone := t.Split(earned, p)
+		if !bytes.Equal(t.Proposer, auditor) {
+			i.add(t.Proposer, incl)
+		}
+		rest, late = rest.Sub(incl).Sub(gone), late.Add(gone)
+	}
+	return rest, late
 }
 
 // payInclusions credits what is owed and returns the sum. Who is gone or jailed by now gets nothing: its

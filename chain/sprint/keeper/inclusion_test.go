@@ -42,7 +42,7 @@ func (w *world) proposedBy(i int) {
 func (w *world) balanced() types.Settlement {
 	w.tb.Helper()
 	s := w.settlement().Settlement
-	total := s.Paid.Add(s.AuditPaid).Add(s.InclusionPaid).Add(s.Reserved)
+	total := s.Paid.Add(s.AuditPaid).Add(s.InclusionPaid).Add(s.Burned).Add(s.Reserved)
 	if !total.Equal(s.Emission.Add(s.Released)) {
 		w.tb.Errorf("%s paid, %s to auditors, %s to proposers, %s reserved of %s", s.Paid, s.AuditPaid, s.InclusionPaid, s.Reserved, s.Emission.Add(s.Released))
 	}

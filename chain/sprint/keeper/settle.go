@@ -28,8 +28,8 @@ func (k Keeper) beginSettlement(ctx context.Context, e types.Epoch, r types.Audi
 	zero := math.ZeroInt()
 	s := types.Settlement{
 		Epoch: e.Number, Emission: emission, Released: released,
-		Paid: zero, AuditPaid: zero, InclusionPaid: zero, Reserved: zero, Fees: zero,
-		Claims: e.Claims, Entropy: r.Entropy[:],
+		Paid: zero, AuditPaid: zero, InclusionPaid: zero, Burned: zero, Reserved: zero, Fees: zero,
+		Claims: e.Claims, Entropy: r.Entropy[:], Rounds: max(1, r.Rounds),
 	}
 	if s.Units, err = k.divisor(ctx, e); err != nil {
 		return err
@@ -39,7 +39,7 @@ func (k Keeper) beginSettlement(ctx context.Context, e types.Epoch, r types.Audi
 		if err != nil {
 			return err
 		}
-		s.Auditors = append(s.Auditors, types.AuditPay{Validator: validator, Weight: a.Weight, Absent: a.Absent, Amount: zero})
+		s.Auditors = append(s.Auditors, types.AuditPay{Validator: validator, Weight: a.Weight, Absent: a.Absent, Amount: zero, Taken: a.Taken})
 	}
 	if emission.IsPositive() {
 		if err := k.bank.MintCoins(ctx, types.ModuleName, coins(emission)); err != nil {
@@ -161,13 +161,16 @@ func (k Keeper) settlePage(ctx context.Context, e types.Epoch) error {
 	return k.settlements.Set(ctx, e.Number, s)
 }
 
-// closeSettlement pays the auditors out of the fees and puts the rest of the pot into the reserve.
+// closeSettlement pays the auditors, and who took what they sent, out of the fees and puts the rest of the pot
+// into the reserve.
 func (k Keeper) closeSettlement(ctx context.Context, e types.Epoch, s types.Settlement) error {
 	var weights uint64
 	for _, a := range s.Auditors {
 		weights += a.Weight
 	}
+	var includers inclusions
 	for i, a := range s.Auditors {
+		s.Auditors[i].Taken = nil
 		if a.Weight == 0 {
 			continue
 		}
@@ -175,14 +178,25 @@ func (k Keeper) closeSettlement(ctx context.Context, e types.Epoch, s types.Sett
 		if err != nil {
 			return err
 		}
-		amount := types.Part(s.Fees, a.Weight, weights)
+		amount, late := includers.split(validator, types.Part(s.Fees, a.Weight, weights), a.Taken, s.Rounds, e.Params)
 		s.Auditors[i].Amount = amount
+		s.Burned = s.Burned.Add(late)
 		s.AuditPaid = s.AuditPaid.Add(amount)
 		if err := k.credit(ctx, e, validator, a.Validator, amount); err != nil {
 			return err
 		}
 	}
-	s.Reserved = s.Emission.Add(s.Released).Sub(s.Paid).Sub(s.AuditPaid).Sub(s.InclusionPaid)
+	included, err := k.payInclusions(ctx, e, includers)
+	if err != nil {
+		return err
+	}
+	s.InclusionPaid = s.InclusionPaid.Add(included)
+	if s.Burned.IsPositive() {
+		if err := k.bank.BurnCoins(ctx, types.ModuleName, coins(s.Burned)); err != nil {
+			return err
+		}
+	}
+	s.Reserved = s.Emission.Add(s.Released).Sub(s.Paid).Sub(s.AuditPaid).Sub(s.InclusionPaid).Sub(s.Burned)
 	s.Cursor = nil
 	chain, err := k.chain.Get(ctx)
 	if err != nil {
@@ -222,7 +236,8 @@ func (k Keeper) finish(ctx context.Context, e types.Epoch, s types.Settlement) e
 	k.emit(ctx, "epoch_settled", e.Number,
 		sdk.NewAttribute("emission", s.Emission.String()), sdk.NewAttribute("released", s.Released.String()),
 		sdk.NewAttribute("paid", s.Paid.String()), sdk.NewAttribute("audit_paid", s.AuditPaid.String()),
-		sdk.NewAttribute("inclusion_paid", s.InclusionPaid.String()), sdk.NewAttribute("reserved", s.Reserved.String()),
+		sdk.NewAttribute("inclusion_paid", s.InclusionPaid.String()), sdk.NewAttribute("burned", s.Burned.String()),
+		sdk.NewAttribute("reserved", s.Reserved.String()),
 		sdk.NewAttribute("valid_claims", strconv.FormatUint(s.ValidClaims, 10)))
 	return k.enter(ctx, e, types.PHASE_DONE)
 }

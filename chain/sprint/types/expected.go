@@ -71,6 +71,8 @@ type Auditor struct {
 	Validator sdk.AccAddress
 	Weight    uint64
 	Absent    bool
+	// Taken are the messages by which it earned its pay, each in one round.
+	Taken []Taken
 }
 
 // AuditResult is what the audit hands over for the settlement.
@@ -83,4 +85,6 @@ type AuditResult struct {
 	Unseen []sdk.AccAddress
 	// ModuleFailed says that the module itself trapped in a re-execution.
 	ModuleFailed bool
+	// Rounds of the audit, at least 1.
+	Rounds uint32
 }

@@ -105,9 +105,16 @@ func (g GenesisState) validateVesting() error {
 		return errors.Wrapf(ErrInvalidGenesis, "vesting accounts hold %s, the total says %s", sum, g.Chain.Vesting)
 	}
 	for _, s := range g.Settlements {
-		for _, v := range []math.Int{s.Emission, s.Released, s.Paid, s.AuditPaid, s.InclusionPaid, s.Reserved, s.Fees} {
+		for _, v := range []math.Int{s.Emission, s.Released, s.Paid, s.AuditPaid, s.InclusionPaid, s.Burned, s.Reserved, s.Fees} {
 			if v.IsNil() || v.IsNegative() {
 				return errors.Wrapf(ErrInvalidGenesis, "settlement of epoch %d: an amount is missing or negative", s.Epoch)
+			}
+		}
+		for _, a := range s.Auditors {
+			for _, t := range a.Taken {
+				if err := t.Validate(); err != nil {
+					return errors.Wrapf(err, "settlement of epoch %d: %s", s.Epoch, a.Validator)
+				}
 			}
 		}
 	}

@@ -60,6 +60,7 @@ func DefaultParams() Params {
 		RetainEpochs:         30,
 		GraceBlocks:          4,
 		InclusionBps:         1_000,
+		PromptBps:            1_000,
 	}
 }
 
@@ -103,6 +104,7 @@ func (p Params) Validate() error {
 		{"claim_fee", p.ClaimFee, 0, maxEmission},
 		{"absence_bps", uint64(p.AbsenceBps), 0, BasisPoints},
 		{"inclusion_bps", uint64(p.InclusionBps), 0, maxInclusion},
+		{"prompt_bps", uint64(p.PromptBps), 0, maxPrompt},
 		{"reserve_release_epochs", p.ReserveReleaseEpochs, 0, maxReleaseOver},
 		{"settle_page", uint64(p.SettlePage), 1, maxPage},
 		{"retain_epochs", p.RetainEpochs, 1, maxRetain},
