@@ -60,7 +60,7 @@ func TestHonestProposersArePaid(t *testing.T) {
 	for i := range members {
 		members[i].Folds = folds
 	}
-	w, err := NewWorld(context.Background(), lab(t), catalog.HashPow, 8, false, members)
+	w, err := newWorld(context.Background(), lab(t), catalog.HashPow, 8, false, unprompted, members)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -66,7 +66,7 @@ type Row struct {
 // from there on nobody of it has a claim, a seat or a block, and what it holds does not change
 // (TestTheBarredEarnNothing).
 func simulate(ctx context.Context, lab *Lab, s Scenario, salt uint64, epochs int) (out outcome, err error) {
-	w, err := newWorld(ctx, lab, s.module, salt, s.crossCheck, s.epochBlocks, s.members(lab))
+	w, err := newWorld(ctx, lab, s.module, salt, s.crossCheck, s.change(), s.members(lab))
 	if err != nil {
 		return out, err
 	}

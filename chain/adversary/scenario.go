@@ -1,6 +1,7 @@
 package adversary
 
 import (
+	"github.com/assaynet/assay/chain/sprint/types"
 	"github.com/assaynet/assay/modules/catalog"
 )
 
@@ -58,6 +59,14 @@ func (s Scenario) adversary() []int {
 		m = append(m, i)
 	}
 	return m
+}
+
+// change sets what differs from the parameters of the other scenarios, nil for nothing.
+func (s Scenario) change() func(*types.Params) {
+	if s.epochBlocks == 0 {
+		return nil
+	}
+	return func(p *types.Params) { p.EpochBlocks = s.epochBlocks }
 }
 
 // members of the network; each call makes new ones.

@@ -101,11 +101,11 @@ func sprintParams(units uint64, members int) sprinttypes.Params {
 // keys, block hashes and everything that is random. Without crossCheck verdicts are not cross-checked,
 // which halves the pairings.
 func NewWorld(ctx context.Context, lab *Lab, module string, salt uint64, crossCheck bool, members []Member) (*World, error) {
-	return newWorld(ctx, lab, module, salt, crossCheck, 0, members)
+	return newWorld(ctx, lab, module, salt, crossCheck, nil, members)
 }
 
-// newWorld is NewWorld with epochs of at least so many blocks, if that is not 0.
-func newWorld(ctx context.Context, lab *Lab, module string, salt uint64, crossCheck bool, epochBlocks uint64, members []Member) (*World, error) {
+// newWorld is NewWorld with other parameters, unless change is nil.
+func newWorld(ctx context.Context, lab *Lab, module string, salt uint64, crossCheck bool, change func(*sprinttypes.Params), members []Member) (*World, error) {
 	root := sha256.Sum256(binary.LittleEndian.AppendUint64([]byte("assay/adversary/1"), salt))
 	w := &World{random: rand.New(rand.NewChaCha8(root)), refusals: make(map[string]int)}
 	var err error
@@ -162,8 +162,8 @@ func newWorld(ctx context.Context, lab *Lab, module string, salt uint64, crossCh
 	}
 	sg, ag := sprinttypes.DefaultGenesis(), audittypes.DefaultGenesis()
 	sg.Params = sprintParams(uint64(members[0].Folds)*fold, len(members))
-	if epochBlocks > 0 {
-		sg.Params.EpochBlocks = epochBlocks
+	if change != nil {
+		change(&sg.Params)
 	}
 	if err := w.sprint.InitGenesis(w.ctx, *sg); err != nil {
 		return nil, err

@@ -167,6 +167,9 @@ func TestApproximationsChangeDigests(t *testing.T) {
 	}
 }
 
+// unprompted turns off what proposers are paid for taking what auditors send.
+func unprompted(p *sprinttypes.Params) { p.PromptBps = 0 }
+
 // Honest participants of both modules are paid alike, but for what blocks they took, and the chain refuses nothing that they send.
 func TestHonestWorld(t *testing.T) {
 	for _, module := range []string{catalog.HashPow, catalog.TransformerPow} {
@@ -174,7 +177,8 @@ func TestHonestWorld(t *testing.T) {
 		for i := range members {
 			members[i].Folds = folds
 		}
-		w, err := NewWorld(context.Background(), lab(t), module, 1, true, members)
+		// Whose turn it is when verdicts come is paid too: without that.
+		w, err := newWorld(context.Background(), lab(t), module, 1, true, unprompted, members)
 		if err != nil {
 			t.Fatal(err)
 		}
