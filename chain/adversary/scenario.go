@@ -161,7 +161,7 @@ func Scenarios() []Scenario {
 		silencer,
 		quiet,
 		leaver("verdicts only", KindVerdict),
-		leaver("cross-checks only", KindChallenge, KindOpenKeyed),
+		leaver("cross-check only", KindChallenge, KindOpenKeyed),
 		answers,
 		delayer,
 		trader,
