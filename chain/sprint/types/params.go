@@ -56,7 +56,7 @@ func DefaultParams() Params {
 		ClaimFee:             gnk / 1000,
 		AbsenceBps:           500,
 		ReserveReleaseEpochs: 100,
-		SettlePage:           maxPage,
+		SettlePage:           250,
 		RetainEpochs:         30,
 		GraceBlocks:          4,
 		InclusionBps:         1_000,
