@@ -49,7 +49,7 @@ func (o payOptions) payer(ctx context.Context) (_ *client.Payer, err error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
 	c, err := client.Dial(ctx, client.Config{GRPC: o.grpc})
 	if err != nil {

@@ -57,6 +57,15 @@ func (c *console) Printf(format string, args ...any) {
 	c.draw()
 }
 
+// Aside prints a line on standard error without disturbing the live line.
+func (c *console) Aside(line string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.erase()
+	fmt.Fprintln(os.Stderr, line)
+	c.draw()
+}
+
 // Stamp is the time since the run began, as m:ss.
 func (c *console) Stamp() string {
 	d := time.Since(c.start)

@@ -12,6 +12,7 @@ import (
 
 	audittypes "github.com/assaynet/assay/chain/audit/types"
 	"github.com/assaynet/assay/chain/params"
+	powertypes "github.com/assaynet/assay/chain/power/types"
 	registrytypes "github.com/assaynet/assay/chain/registry/types"
 	sprinttypes "github.com/assaynet/assay/chain/sprint/types"
 	"github.com/assaynet/assay/modules/manifest"
@@ -35,6 +36,19 @@ func (l *link) epoch(ctx context.Context) (*sprinttypes.QueryEpochResponse, erro
 		return nil, fmt.Errorf("ask for the epoch: %w", err)
 	}
 	return r, nil
+}
+
+// errUnregistered: the chain does not know the operator (any more).
+var errUnregistered = errors.New("not registered")
+
+// registered checks that the chain knows the operator: one that began anew
+// under the same name does not.
+func (l *link) registered(ctx context.Context) error {
+	_, err := powertypes.NewQueryClient(l.c.Conn()).Miner(ctx, &powertypes.QueryMinerRequest{Operator: l.acct.Address()})
+	if notFound(err) {
+		return fmt.Errorf("%w: the node's %s does not know %s any more: if the chain began anew, start again to register", errUnregistered, l.c.ChainID(), l.acct.Address())
+	}
+	return err
 }
 
 // WaitHeight returns the newest height once it is at least h.

@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -25,6 +24,7 @@ import (
 type minerConfig struct {
 	Home      string
 	GRPC      string
+	ChainID   string // that the node must follow; empty: any
 	Listen    string
 	Endpoint  string
 	Validator bool
@@ -40,9 +40,6 @@ type minerConfig struct {
 	Metrics      string // address of Prometheus metrics; empty: none
 }
 
-// dialTimeout is how long the node may take to say which chain it follows.
-const dialTimeout = 10 * time.Second
-
 func minerCommand() *cobra.Command {
 	cfg := minerConfig{}
 	cmd := &cobra.Command{
@@ -53,7 +50,10 @@ func minerCommand() *cobra.Command {
 			"it has a seat. Keys are in the home folder and made if it has none; a home that a node uses\n" +
 			"gives both the same identity, as a validator needs.\n\n" +
 			"A newcomer needs neither coins nor an account: registering is free, and so is claiming.\n" +
-			"Others reach the miner at --endpoint; what it serves there is --listen.",
+			"Others reach the miner at --endpoint; what it serves there is --listen.\n\n" +
+			"A node that is not up, is catching up or goes away is waited for: standard error says so once.\n" +
+			"The miner ends with status 0 on Ctrl-C or SIGTERM, and with 1 and the reason when it cannot go on:\n" +
+			"damaged keys, a folder or address in use, the wrong chain, an exclusion. A second Ctrl-C kills it.",
 		Example: "  assay miner --grpc 127.0.0.1:9090 --endpoint http://203.0.113.7:26680 --listen 0.0.0.0:26680\n" +
 			"  assay miner --home /tmp/m1 --grpc 127.0.0.1:26602          beside a devnet\n" +
 			"  assay miner --validator --device cpudev --process --output json\n" +
@@ -72,6 +72,7 @@ func minerCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&cfg.Home, "home", defaultHome(), "folder of keys and of what was computed")
 	f.StringVar(&cfg.GRPC, "grpc", "127.0.0.1:9090", "gRPC address of a node, host:port")
+	f.StringVar(&cfg.ChainID, "chain-id", "", "chain that the node must follow (default: that of HOME/config/genesis.json, or any)")
 	f.StringVar(&cfg.Listen, "listen", "127.0.0.1:26680", "address to serve openings, inference and the page at")
 	f.StringVar(&cfg.Endpoint, "endpoint", "", "URL at which others reach --listen (default http://LISTEN)")
 	f.BoolVar(&cfg.Validator, "validator", false, "vote blocks once there is power; needs a node with the same home")
@@ -133,6 +134,18 @@ func runMiner(ctx context.Context, cfg minerConfig) (err error) {
 	if err != nil {
 		return err
 	}
+	open, err := checkHome(cfg.Home, enc.Codec)
+	if err != nil {
+		return err
+	}
+	for _, path := range open {
+		con.Aside("assay: warning: others can read " + path + "; it holds secrets: chmod go-rwx")
+	}
+	if cfg.ChainID == "" {
+		if cfg.ChainID, err = chainOf(cfg.Home); err != nil {
+			return err
+		}
+	}
 	keys, err := network.LoadKeys(cfg.Home, enc.Codec)
 	if err != nil {
 		return err
@@ -140,12 +153,6 @@ func runMiner(ctx context.Context, cfg minerConfig) (err error) {
 	p.own = keys.Operator.String()
 	m := newMetrics()
 	p.also = m.told
-	if err := register(ctx, cfg, keys, p); err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
-		return err
-	}
 	e, err := newEngineOn(cacheDir(), func() (device.Device, error) { return openDevice(cfg.Device, cfg.Process, m.failed) })
 	if err != nil {
 		return err
@@ -162,6 +169,13 @@ func runMiner(ctx context.Context, cfg minerConfig) (err error) {
 		Home: cfg.Home, GRPC: cfg.GRPC, Listen: cfg.Listen, Keys: keys, Engine: e, Models: models,
 		Mining: func(e miner.Event) { m.mining(e); p.mining("")(e) }, Audit: p.auditing(""),
 		Answers: func(a gateway.Answer) { m.answered(a); p.answered(a) }, Price: cfg.Price,
+		Node: nodeWatch{ChainID: cfg.ChainID, Waiting: p.waiting, Back: p.nodeBack},
+	}
+	part.Register = func(ctx context.Context, l *link) (func(context.Context) error, error) {
+		if err := register(ctx, cfg, keys, l, p); err != nil {
+			return nil, err
+		}
+		return l.registered, nil
 	}
 	if cfg.Rate > 0 {
 		part.Worker = paced{miner.SandboxWorker{Runtime: e.rt, Device: e.native}, cfg.Rate}
@@ -200,21 +214,9 @@ func runMiner(ctx context.Context, cfg minerConfig) (err error) {
 }
 
 // register makes the chain know the home's keys and the endpoint, fee-free.
-func register(ctx context.Context, cfg minerConfig, keys *network.Keys, p *progress) error {
-	key, err := namedKey(keys.Keyring, network.OperatorKey)
-	if err != nil {
-		return err
-	}
-	dial, cancel := context.WithTimeout(ctx, dialTimeout)
-	defer cancel()
-	c, err := client.Dial(dial, client.Config{GRPC: cfg.GRPC})
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	acct := c.Account(key)
-	q := powertypes.NewQueryClient(c.Conn())
-	known, err := q.Miner(dial, &powertypes.QueryMinerRequest{Operator: acct.Address()})
+func register(ctx context.Context, cfg minerConfig, keys *network.Keys, l *link, p *progress) error {
+	c, acct := l.c, l.acct
+	known, err := powertypes.NewQueryClient(c.Conn()).Miner(ctx, &powertypes.QueryMinerRequest{Operator: acct.Address()})
 	switch {
 	case notFound(err):
 	case err != nil:

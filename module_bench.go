@@ -98,7 +98,7 @@ func moduleBenchCommand() *cobra.Command {
 
 // deviceFlags are those of `assay device`.
 func deviceFlags(cmd *cobra.Command, name *string, process *bool) {
-	cmd.Flags().StringVar(name, "device", devices.Auto, "device that computes: auto, or names that `assay device list` shows, in order of preference: cudadev,cpudev; cudadev+cudadev1 are two at once")
+	cmd.Flags().StringVar(name, "device", devices.Auto, "device that computes: auto, or names that assay device list shows, in order of preference: cudadev,cpudev; cudadev+cudadev1 are two at once")
 	cmd.Flags().BoolVar(process, "process", false, "run the device in a process of its own, so that its crash costs a pause and nothing else")
 }
 

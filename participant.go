@@ -40,6 +40,13 @@ type participantConfig struct {
 
 	// Price in ngnk of a prompt byte and of a token; 0 serves for free.
 	Price int64
+
+	// Node says how to wait for the node, at the start and whenever it is gone.
+	Node nodeWatch
+	// Register makes the chain know the participant, when it has its folder and
+	// its address to itself and before it works; nil: the chain does. It returns
+	// what of the node must hold after each wait for it; nil: nothing.
+	Register func(context.Context, *link) (func(context.Context) error, error)
 }
 
 // participant is a miner, an auditor and a gateway that talk to one node over
@@ -52,6 +59,8 @@ type participant struct {
 	till    *till.Till // nil: free
 	gateway *gateway.Server
 	servers []*http.Server
+	listens net.Listener                // until run
+	stays   func(context.Context) error // see participantConfig.Register
 
 	stop   context.CancelFunc
 	wg     sync.WaitGroup
@@ -83,11 +92,7 @@ func startParticipant(ctx context.Context, cfg participantConfig) (_ *participan
 	if err != nil {
 		return nil, err
 	}
-	c, err := client.Dial(ctx, client.Config{GRPC: cfg.GRPC})
-	if err != nil {
-		return nil, err
-	}
-	p := &participant{cfg: cfg, link: &link{c: c, acct: c.Account(key)}, failed: make(chan struct{})}
+	p := &participant{cfg: cfg, link: &link{}, failed: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.Close())
@@ -98,7 +103,7 @@ func startParticipant(ctx context.Context, cfg participantConfig) (_ *participan
 	}
 	mining := miner.Config{
 		Chain: minerLink{p.link}, Worker: cfg.Worker, Dir: filepath.Join(cfg.Home, "miner"),
-		Address: p.link.acct.Bytes(), Commits: cfg.Commits,
+		Address: key.PubKey().Address(), Commits: cfg.Commits,
 	}
 	if d, ok := cfg.Engine.native.(*devices.Device); ok {
 		mining.Instances = d.Parts() // each computes on one of the GPUs
@@ -109,8 +114,26 @@ func startParticipant(ctx context.Context, cfg participantConfig) (_ *participan
 	if cfg.Mining != nil {
 		mining.Observer = miner.ObserverFunc(cfg.Mining)
 	}
+	// The folder and the address come first: who cannot have them must not
+	// wait for a node, nor draw to itself the validators of who has them.
 	if p.miner, err = miner.New(mining); err != nil {
 		return nil, err
+	}
+	if p.listens, err = net.Listen("tcp", cfg.Listen); err != nil {
+		return nil, fmt.Errorf("serve openings and inference: %w", err)
+	}
+	if p.link.c, err = cfg.Node.dial(ctx, cfg.GRPC); err != nil {
+		return nil, err
+	}
+	p.link.acct = p.link.c.Account(key)
+	if cfg.Register != nil {
+		err = cfg.Node.again(ctx, cfg.GRPC, p.link.c, func() (err error) {
+			p.stays, err = cfg.Register(ctx, p.link)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
 	}
 	auditing := auditor.Config{
 		Chain: auditorLink{p.link}, Key: cfg.Keys.VRF, Address: p.link.acct.Bytes(),
@@ -127,7 +150,11 @@ func startParticipant(ctx context.Context, cfg participantConfig) (_ *participan
 		Engine: cfg.Models, Signer: accountSigner{p.link.acct}, Network: view, Openings: p.miner.Handler(), Answered: cfg.Answers,
 	}
 	if cfg.Price != 0 {
-		if p.till, err = newTill(ctx, p.link, cfg.Home, cfg.Price); err != nil {
+		err = cfg.Node.again(ctx, cfg.GRPC, p.link.c, func() (err error) {
+			p.till, err = newTill(ctx, p.link, cfg.Home, cfg.Price)
+			return err
+		})
+		if err != nil {
 			return nil, err
 		}
 		serving.Till = p.till
@@ -136,23 +163,23 @@ func startParticipant(ctx context.Context, cfg participantConfig) (_ *participan
 	if err != nil {
 		return nil, err
 	}
-	return p, p.run(view)
+	p.run(view)
+	return p, nil
 }
 
 // run starts everything in the background.
-func (p *participant) run(view *nodeView) error {
-	if err := p.serve(p.cfg.Listen, p.gateway); err != nil {
-		return fmt.Errorf("serve openings and inference: %w", err)
-	}
+func (p *participant) run(view *nodeView) {
+	p.serveOn(p.listens, p.gateway)
+	p.listens = nil
 	ctx, cancel := context.WithCancel(context.Background())
 	p.stop = cancel
 	p.background(func() error { return p.miner.Run(ctx) }, context.Canceled)
 	p.background(func() error { return p.auditor.Run(ctx) }, context.Canceled)
 	p.background(func() error { return view.follow(ctx) }, context.Canceled)
+	p.background(func() error { return p.cfg.Node.follow(ctx, p.cfg.GRPC, p.link.c, p.stays) }, context.Canceled)
 	if p.till != nil {
 		p.background(func() error { return p.till.Run(ctx) }, context.Canceled)
 	}
-	return nil
 }
 
 // serve answers HTTP at addr until Close.
@@ -161,10 +188,14 @@ func (p *participant) serve(addr string, h http.Handler) error {
 	if err != nil {
 		return err
 	}
+	p.serveOn(l, h)
+	return nil
+}
+
+func (p *participant) serveOn(l net.Listener, h http.Handler) {
 	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
 	p.servers = append(p.servers, s)
 	p.background(func() error { return s.Serve(l) }, http.ErrServerClosed)
-	return nil
 }
 
 func (p *participant) background(f func() error, normal error) {
@@ -201,7 +232,13 @@ func (p *participant) Close() error {
 	if p.miner != nil {
 		errs = append(errs, p.miner.Close())
 	}
-	return errors.Join(append(append(p.errs, errs...), p.link.c.Close())...)
+	if p.listens != nil {
+		errs = append(errs, p.listens.Close())
+	}
+	if p.link.c != nil {
+		errs = append(errs, p.link.c.Close())
+	}
+	return errors.Join(append(p.errs, errs...)...)
 }
 
 // accountSigner signs receipts with the miner's account key.

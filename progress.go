@@ -55,6 +55,8 @@ const (
 	evVerdict    = "verdict"    // the verdict of a round is on chain
 	evSettled    = "settled"    // an epoch was paid
 	evStopped    = "stopped"    // the end
+	evWaiting    = "waiting"    // the node cannot be used; the run goes on when it can
+	evBack       = "back"       // it can be used again
 	evError      = "error"      // something failed; the run goes on
 )
 
@@ -205,6 +207,26 @@ func (p *progress) auditing(node string) func(auditor.Event) {
 		default:
 			return
 		}
+		p.tell(e)
+	}
+}
+
+// waiting tells on standard error what the run waits for, and programs as an event.
+func (p *progress) waiting(why string) {
+	p.con.Aside("assay: " + why)
+	p.forPrograms(event{Event: evWaiting, Error: why})
+}
+
+// nodeBack tells that the node can be used again.
+func (p *progress) nodeBack(chainID string, height int64) {
+	why := fmt.Sprintf("the node answers: %s, height %d", chainID, height)
+	p.con.Aside("assay: " + why)
+	p.forPrograms(event{Event: evBack, Height: height, Detail: why})
+}
+
+// forPrograms tells an event that people are told in another way.
+func (p *progress) forPrograms(e event) {
+	if p.enc != nil {
 		p.tell(e)
 	}
 }
