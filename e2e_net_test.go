@@ -107,7 +107,7 @@ func startTestNet(ctx context.Context, t *testing.T) *testNet {
 	must(t, err)
 	key, err := namedKey(n.keys.Keyring, network.OperatorKey)
 	must(t, err)
-	n.tester = newSender(t, n.link.c, key)
+	n.tester = newSender(t, n.link.c, n.nodes[0].node.Client().Client, key)
 	return n
 }
 
@@ -181,7 +181,7 @@ func (n *testNet) coins(t *testing.T, name string) *sender {
 	must(t, err)
 	key, err := namedKey(kr, name)
 	must(t, err)
-	return newSender(t, n.link.c, key)
+	return newSender(t, n.link.c, n.nodes[0].node.Client().Client, key)
 }
 
 // until polls the running epoch, at each new height, until the condition holds.
@@ -228,7 +228,7 @@ func (n *testNet) newcomer(t *testing.T, name string) *newcomer {
 	must(t, err)
 	key, err := namedKey(keys.Keyring, network.OperatorKey)
 	must(t, err)
-	return &newcomer{sender: newSender(t, n.link.c, key), keys: keys, home: home, listen: freePort(t)}
+	return &newcomer{sender: newSender(t, n.link.c, n.nodes[0].node.Client().Client, key), keys: keys, home: home, listen: freePort(t)}
 }
 
 func freePort(t *testing.T) string {

@@ -151,7 +151,7 @@ func startSyncNet(ctx context.Context, t *testing.T) *testNet {
 	must(t, err)
 	key, err := namedKey(n.keys.Keyring, network.OperatorKey)
 	must(t, err)
-	n.tester = newSender(t, n.link.c, key)
+	n.tester = newSender(t, n.link.c, n.nodes[0].node.Client().Client, key)
 	return n
 }
 

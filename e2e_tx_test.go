@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -11,15 +12,20 @@ import (
 	errorsmod "cosmossdk.io/errors"
 	"cosmossdk.io/math"
 
+	abci "github.com/cometbft/cometbft/abci/types"
+	coretypes "github.com/cometbft/cometbft/rpc/core/types"
 	clienttx "github.com/cosmos/cosmos-sdk/client/tx"
 	cryptotypes "github.com/cosmos/cosmos-sdk/crypto/types"
 	sdk "github.com/cosmos/cosmos-sdk/types"
+	grpctypes "github.com/cosmos/cosmos-sdk/types/grpc"
 	txtypes "github.com/cosmos/cosmos-sdk/types/tx"
 	"github.com/cosmos/cosmos-sdk/types/tx/signing"
 	authsigning "github.com/cosmos/cosmos-sdk/x/auth/signing"
 	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
 	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/assaynet/assay/chain/params"
@@ -31,6 +37,7 @@ import (
 // It is safe for concurrent use.
 type sender struct {
 	c       *client.Client
+	blocks  blockResults
 	enc     *client.Encoding
 	key     cryptotypes.PrivKey
 	addr    sdk.AccAddress
@@ -39,14 +46,19 @@ type sender struct {
 	mu sync.Mutex
 }
 
-func newSender(t *testing.T, c *client.Client, key cryptotypes.PrivKey) *sender {
+// blockResults is a node's record of what its blocks did.
+type blockResults interface {
+	BlockResults(context.Context, *int64) (*coretypes.ResultBlockResults, error)
+}
+
+func newSender(t *testing.T, c *client.Client, blocks blockResults, key cryptotypes.PrivKey) *sender {
 	t.Helper()
 	enc, err := client.NewEncoding()
 	must(t, err)
 	addr := sdk.AccAddress(key.PubKey().Address())
 	address, err := bech32Of(addr)
 	must(t, err)
-	return &sender{c: c, enc: enc, key: key, addr: addr, address: address}
+	return &sender{c: c, blocks: blocks, enc: enc, key: key, addr: addr, address: address}
 }
 
 // attempt is a transaction and, where it must be refused, the error it must get.
@@ -186,7 +198,8 @@ func (s *sender) refused(ctx context.Context, t *testing.T, probe func() string,
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	state, coins := probe(), s.balance(ctx, t)
+	state := probe()
+	coins, before := s.balanceAt(ctx, t)
 	out, fees := s.submit(ctx, t, attempts)
 	for i, r := range out {
 		checkRefusal(t, attempts[i], r)
@@ -194,8 +207,12 @@ func (s *sender) refused(ctx context.Context, t *testing.T, probe func() string,
 	if now := probe(); now != state {
 		t.Errorf("refused transactions changed the state:\n%s\nbefore:\n%s", now, state)
 	}
-	if now, want := s.balance(ctx, t), coins.SubRaw(fees); !now.Equal(want) {
-		t.Errorf("the sender has %s ngnk after refused transactions, want %s: %s less %d of fees", now, want, coins, fees)
+	// A sender whose node proposes blocks is paid for what it takes at any time.
+	now, after := s.balanceAt(ctx, t)
+	income := s.received(ctx, t, before+1, after)
+	if want := coins.SubRaw(fees).Add(income); !now.Equal(want) {
+		t.Errorf("the sender has %s ngnk after refused transactions, want %s: %s less %d of fees and %s received in blocks %d to %d",
+			now, want, coins, fees, income, before+1, after)
 	}
 }
 
@@ -218,9 +235,55 @@ func checkRefusal(t *testing.T, a attempt, r *sdk.TxResponse) {
 
 func (s *sender) balance(ctx context.Context, t *testing.T) math.Int {
 	t.Helper()
-	r, err := banktypes.NewQueryClient(s.c.Conn()).Balance(ctx, &banktypes.QueryBalanceRequest{Address: s.address, Denom: params.BaseDenom})
+	coins, _ := s.balanceAt(ctx, t)
+	return coins
+}
+
+// balanceAt returns the sender's coins and the height at which it has them.
+func (s *sender) balanceAt(ctx context.Context, t *testing.T) (math.Int, int64) {
+	t.Helper()
+	var header metadata.MD
+	r, err := banktypes.NewQueryClient(s.c.Conn()).Balance(ctx,
+		&banktypes.QueryBalanceRequest{Address: s.address, Denom: params.BaseDenom}, grpc.Header(&header))
 	must(t, err)
-	return r.Balance.Amount
+	heights := header.Get(grpctypes.GRPCBlockHeightHeader)
+	if len(heights) != 1 {
+		t.Fatalf("a balance of heights %q", heights)
+	}
+	height, err := strconv.ParseInt(heights[0], 10, 64)
+	must(t, err)
+	return r.Balance.Amount, height
+}
+
+// received adds up what blocks sent the sender.
+func (s *sender) received(ctx context.Context, t *testing.T, from, to int64) math.Int {
+	t.Helper()
+	sum := math.ZeroInt()
+	count := func(events []abci.Event) {
+		for _, e := range events {
+			if e.Type != banktypes.EventTypeCoinReceived {
+				continue
+			}
+			of := make(map[string]string, len(e.Attributes))
+			for _, a := range e.Attributes {
+				of[a.Key] = a.Value
+			}
+			if of[banktypes.AttributeKeyReceiver] == s.address {
+				coins, err := sdk.ParseCoinsNormalized(of[sdk.AttributeKeyAmount])
+				must(t, err)
+				sum = sum.Add(coins.AmountOf(params.BaseDenom))
+			}
+		}
+	}
+	for h := from; h <= to; h++ {
+		r, err := s.blocks.BlockResults(ctx, &h)
+		must(t, err)
+		count(r.FinalizeBlockEvents)
+		for _, tx := range r.TxsResults {
+			count(tx.Events)
+		}
+	}
+	return sum
 }
 
 // shown prints what queries returned; errors are part of the state: something that does not exist.
