@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -182,6 +183,28 @@ func (n *testNet) draw(ctx context.Context, t *testing.T, node int, e sprinttype
 	return d
 }
 
+// fetched is what a node's miner opens to the tester: two units at least. Its node may hear of the audit's first
+// block after the one that the tests read.
+func (n *testNet) fetched(ctx context.Context, t *testing.T, node int, d drawn, proof sample.Proof) []openings.Opened {
+	t.Helper()
+	client := openings.NewClient(openings.ClientConfig{})
+	defer client.Close()
+	for h := int64(1); ; h++ {
+		var err error
+		h, err = n.link.WaitHeight(ctx, h)
+		must(t, err)
+		got := client.Fetch(ctx, "http://"+n.nodes[node].member.Addresses.Serve, openings.Request{Epoch: 1, Claimant: d.claim.Claimant,
+			Validator: n.tester.addr, Proof: proof, Indexes: d.indexes}, d.claim, minUnits)
+		var refused *openings.Error
+		switch {
+		case got.Err == nil && len(got.Opened) > 1:
+			return got.Opened
+		case !errors.As(got.Err, &refused) || refused.Code != openings.CodeUnknownRound:
+			t.Fatalf("an honest miner opened %d units: %v", len(got.Opened), got.Err)
+		}
+	}
+}
+
 // testVerdicts: one verdict a seat and round, with the seat's own VRF; demands of the own draw only.
 func testVerdicts(ctx context.Context, t *testing.T, n *testNet) {
 	s, outsider := n.tester, n.coins(t, seatlessAccount)
@@ -307,15 +330,9 @@ func testReports(ctx context.Context, t *testing.T, n *testNet) {
 	outsider.accepted(ctx, t, attempt{name: "coins for the critic", msgs: msgs(banktypes.NewMsgSend(outsider.addr, critic.addr, gnkCoins(1)))})
 	e, info, proof := n.round(ctx, t)
 	d := n.draw(ctx, t, 1, e, info, proof)
-	client := openings.NewClient(openings.ClientConfig{})
-	defer client.Close()
-	got := client.Fetch(ctx, "http://"+n.nodes[1].member.Addresses.Serve, openings.Request{Epoch: 1, Claimant: d.claim.Claimant,
-		Validator: n.tester.addr, Proof: proof, Indexes: d.indexes}, d.claim, minUnits)
-	if got.Err != nil || len(got.Opened) < 2 {
-		t.Fatalf("an honest miner opened %d units: %v", len(got.Opened), got.Err)
-	}
+	got := n.fetched(ctx, t, 1, d, proof)
 	opening := func(i int, change func(*commit.Opening)) []byte {
-		o := got.Opened[i].Opening
+		o := got[i].Opening
 		o.Digests = slices.Clone(o.Digests)
 		change(&o)
 		raw, err := o.MarshalBinary()
@@ -323,7 +340,7 @@ func testReports(ctx context.Context, t *testing.T, n *testNet) {
 		return raw
 	}
 	honest := n.nodes[1].member.Operator
-	index := got.Opened[0].Opening.Index
+	index := got[0].Opening.Index
 	report := func(opened []byte, change func(*audittypes.MsgReport)) *audittypes.MsgReport {
 		m := &audittypes.MsgReport{Reporter: critic.address, Epoch: 1, Claimant: honest, Index: index, Opening: opened}
 		change(m)
@@ -339,7 +356,7 @@ func testReports(ctx context.Context, t *testing.T, n *testNet) {
 		attempt{name: "opening that does not match the root", lane: true, msgs: msgs(report(opening(0, func(o *commit.Opening) { o.Digests[index%minUnits][0] ^= 1 }), same)),
 			want: audittypes.ErrInvalidOpening, says: []string{"root"}},
 		attempt{name: "opening of another unit", lane: true, msgs: msgs(report(opening(1, func(*commit.Opening) {}), same)),
-			want: audittypes.ErrInvalidOpening, says: []string{fmt.Sprintf("of unit %d, not %d", got.Opened[1].Opening.Index, index)}},
+			want: audittypes.ErrInvalidOpening, says: []string{fmt.Sprintf("of unit %d, not %d", got[1].Opening.Index, index)}},
 		attempt{name: "no opening", lane: true, msgs: msgs(report(nil, same)),
 			want: audittypes.ErrInvalidOpening, says: []string{"was not opened on chain"}},
 		attempt{name: "opening too long", lane: true, msgs: msgs(report(make([]byte, commit.MaxOpeningBytes+1), same)),
@@ -372,7 +389,7 @@ func testReports(ctx context.Context, t *testing.T, n *testNet) {
 	})
 	critic.refused(ctx, t, probe,
 		attempt{name: "report after a refuted one", lane: true,
-			msgs: msgs(report(opening(1, func(*commit.Opening) {}), func(m *audittypes.MsgReport) { m.Index = got.Opened[1].Opening.Index })),
+			msgs: msgs(report(opening(1, func(*commit.Opening) {}), func(m *audittypes.MsgReport) { m.Index = got[1].Opening.Index })),
 			want: audittypes.ErrRefutedReporter, says: []string{"may report again in epoch 2"}})
 	c, err := n.link.e2eClaim(ctx, 1, honest)
 	must(t, err)

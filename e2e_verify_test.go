@@ -14,7 +14,6 @@ import (
 	"testing"
 
 	"github.com/assaynet/assay/sdk/client/evidence"
-	"github.com/assaynet/assay/verifier/openings"
 )
 
 // testEvidence: a claim of the running chain, with what a miner opened to the tester, is checked
@@ -22,13 +21,7 @@ import (
 func testEvidence(ctx context.Context, t *testing.T, n *testNet) {
 	e, info, proof := n.round(ctx, t)
 	d := n.draw(ctx, t, 2, e, info, proof)
-	cl := openings.NewClient(openings.ClientConfig{})
-	defer cl.Close()
-	got := cl.Fetch(ctx, "http://"+n.nodes[2].member.Addresses.Serve, openings.Request{Epoch: 1, Claimant: d.claim.Claimant,
-		Validator: n.tester.addr, Proof: proof, Indexes: d.indexes}, d.claim, minUnits)
-	if got.Err != nil || len(got.Opened) == 0 {
-		t.Fatalf("an honest miner opened %d units: %v", len(got.Opened), got.Err)
-	}
+	got := n.fetched(ctx, t, 2, d, proof)
 	src, err := evidence.Open("tcp://" + n.nodes[0].member.Addresses.RPC)
 	must(t, err)
 	h, err := n.link.WaitHeight(ctx, 1) // in the audit: a claim may have come with the last block before
@@ -37,7 +30,7 @@ func testEvidence(ctx context.Context, t *testing.T, n *testNet) {
 	must(t, err)
 	ev, err := src.Fetch(ctx, evidence.Query{Miner: n.nodes[2].member.Operator, Epoch: 1, Height: h})
 	must(t, err)
-	for _, o := range got.Opened {
+	for _, o := range got {
 		raw, err := o.Opening.MarshalBinary()
 		must(t, err)
 		must(t, ev.Add(raw))
@@ -49,7 +42,7 @@ func testEvidence(ctx context.Context, t *testing.T, n *testNet) {
 	same, err := other.Fetch(ctx, evidence.Query{Miner: n.nodes[2].member.Operator, Height: v.Height - 1})
 	must(t, err)
 	w, err := same.Verify(evidence.Trust{Header: v.HeaderHash})
-	if err != nil || !w.Trusted || v.Trusted || len(v.Units) != len(got.Opened) || !bytes.Equal(w.Claim.Root, v.Claim.Root) {
+	if err != nil || !w.Trusted || v.Trusted || len(v.Units) != len(got) || !bytes.Equal(w.Claim.Root, v.Claim.Root) {
 		t.Fatalf("another node's evidence: %v; %d units", err, len(v.Units))
 	}
 
@@ -61,10 +54,10 @@ func testEvidence(ctx context.Context, t *testing.T, n *testNet) {
 	out, stderr, err := assay(ctx, "verify", "claim", path, "--trust", trust, "--output", "json")
 	must(t, err)
 	must(t, json.Unmarshal(out, &r))
-	if !r.Verified || !r.Trusted || len(r.Units) != len(got.Opened) || r.Miner != n.nodes[2].member.Operator {
+	if !r.Verified || !r.Trusted || len(r.Units) != len(got) || r.Miner != n.nodes[2].member.Operator {
 		t.Errorf("assay verify claim: %s%s", out, stderr)
 	}
-	index := strconv.FormatUint(got.Opened[0].Opening.Index, 10)
+	index := strconv.FormatUint(got[0].Opening.Index, 10)
 	if out, _, err = assay(ctx, "verify", "unit", path, index); err != nil || !strings.Contains(string(out), "1 of 1 true") {
 		t.Errorf("assay verify unit %s: %s, %v", index, out, err)
 	}
