@@ -210,22 +210,23 @@ func (k Keeper) convict(ctx context.Context, e sprinttypes.Epoch, r *types.Round
 	if err := k.punishFalseVerdicts(ctx, e, r, report, claimant); err != nil {
 		return err
 	}
-	var rewarded sdk.AccAddress
-	if report.Drawn {
-		if rewarded, err = k.addressOf(report.Reporter); err != nil {
-			return err
-		}
+	if err := k.proven.Set(ctx, collections.Join3(e.Number, []byte(claimant), report.Index), report.Id); err != nil {
+		return err
 	}
-	return k.condemn(ctx, e, p, report.Claimant, claimant, rewarded, report.Taken, units)
+	return k.condemn(ctx, e, p, report.Claimant, claimant, units)
 }
 
 // condemn applies the forfeit and the jail with the unit that makes them due; before and after it
 // does nothing.
-func (k Keeper) condemn(ctx context.Context, e sprinttypes.Epoch, p types.Params, name string, claimant, rewarded sdk.AccAddress, taken sprinttypes.Taken, units uint32) error {
+func (k Keeper) condemn(ctx context.Context, e sprinttypes.Epoch, p types.Params, name string, claimant sdk.AccAddress, units uint32) error {
 	if units != p.ForfeitUnits {
 		return nil
 	}
-	if _, _, err := k.court.Forfeit(ctx, claimant, rewarded, p.ReporterBps, taken); err != nil {
+	proofs, err := k.proofsOf(ctx, e.Number, claimant, units)
+	if err != nil {
+		return err
+	}
+	if _, _, err := k.court.Forfeit(ctx, claimant, p.ReporterBps, proofs); err != nil {
 		return err
 	}
 	if err := k.power.Jail(ctx, claimant); err != nil {
@@ -234,6 +235,27 @@ func (k Keeper) condemn(ctx context.Context, e sprinttypes.Epoch, p types.Params
 	emit(ctx, "condemned", e.Number, sdk.NewAttribute("miner", name),
 		sdk.NewAttribute("false_units", strconv.FormatUint(uint64(units), 10)))
 	return nil
+}
+
+// proofsOf lists who proved a claim's false units, one for each of so many: first those that were reported, in
+// the order of the units, then those that nobody opened. Who did not draw its unit earns nothing by it: else a
+// proposer could report under its own name what others' reports show it.
+func (k Keeper) proofsOf(ctx context.Context, epoch uint64, claimant sdk.AccAddress, units uint32) ([]sprinttypes.Proof, error) {
+	proofs := make([]sprinttypes.Proof, 0, units)
+	err := k.proven.Walk(ctx, collections.NewSuperPrefixedTripleRange[uint64, []byte, uint64](epoch, claimant),
+		func(_ unitKey, id []byte) (bool, error) {
+			report, err := k.reports.Get(ctx, collections.Join(epoch, id))
+			if err != nil {
+				return true, err
+			}
+			proof := sprinttypes.Proof{Taken: report.Taken}
+			if report.Drawn {
+				proof.Reporter, err = k.addressOf(report.Reporter)
+			}
+			proofs = append(proofs, proof)
+			return false, err
+		})
+	return append(proofs, make([]sprinttypes.Proof, int(units)-len(proofs))...), err
 }
 
 // punishFalseVerdicts finds the verdicts that say ok over a claim although the validator's draw of

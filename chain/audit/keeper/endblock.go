@@ -152,7 +152,7 @@ func (k Keeper) expire(ctx context.Context, e sprinttypes.Epoch, p types.Params)
 			if err != nil {
 				return err
 			}
-			if err := k.condemn(ctx, e, p, d.Claimant, claimant, nil, sprinttypes.Taken{}, units); err != nil {
+			if err := k.condemn(ctx, e, p, d.Claimant, claimant, units); err != nil {
 				return err
 			}
 		} else if err := k.court.VoidClaim(ctx, claimant, sprinttypes.CLAIM_VOID_UNANSWERED); err != nil {

@@ -46,6 +46,15 @@ func (k Keeper) InitGenesis(ctx context.Context, g types.GenesisState) error {
 				return err
 			}
 		}
+		if r.Status == types.REPORT_PROVEN && r.Validator == "" {
+			claimant, err := k.addressOf(r.Claimant)
+			if err != nil {
+				return err
+			}
+			if err := k.proven.Set(ctx, collections.Join3(r.Epoch, []byte(claimant), r.Index), r.Id); err != nil {
+				return err
+			}
+		}
 	}
 	for _, d := range g.Demands {
 		if err := k.initDemand(ctx, d); err != nil {

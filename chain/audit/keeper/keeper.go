@@ -63,6 +63,7 @@ type Keeper struct {
 	deadlines  collections.KeySet[dueKey]
 	pairs      collections.Map[partyKey, uint64] // the open demand of a validator for a claim
 	answers    collections.Map[unitKey, types.Answer]
+	proven     collections.Map[unitKey, []byte] // false units to the ids of the reports that proved them
 	senders    collections.Map[epochKey, types.Sender]
 	challenged collections.Map[roundKey, types.Challenged]
 	past       collections.Map[collections.Pair[uint64, uint64], types.Round] // by epoch and round
@@ -104,6 +105,8 @@ func NewKeeper(cfg Config) Keeper {
 			collections.PairKeyCodec(collections.BytesKey, collections.BytesKey), collections.Uint64Value),
 		answers: collections.NewMap(sb, types.AnswersPrefix, "answers",
 			collections.TripleKeyCodec(collections.Uint64Key, collections.BytesKey, collections.Uint64Key), codec.CollValue[types.Answer](cfg.Codec)),
+		proven: collections.NewMap(sb, types.ProvenPrefix, "proven",
+			collections.TripleKeyCodec(collections.Uint64Key, collections.BytesKey, collections.Uint64Key), collections.BytesValue),
 		senders: collections.NewMap(sb, types.SendersPrefix, "senders", byEpoch, codec.CollValue[types.Sender](cfg.Codec)),
 		challenged: collections.NewMap(sb, types.ChallengedPrefix, "challenged",
 			collections.TripleKeyCodec(collections.Uint64Key, collections.Uint32Key, collections.BytesKey), codec.CollValue[types.Challenged](cfg.Codec)),

@@ -229,15 +229,12 @@ func (k Keeper) payAnswer(ctx context.Context, e sprinttypes.Epoch, p types.Para
 	if err := k.court.Burn(ctx, types.ModuleName, late); err != nil {
 		return err
 	}
-	proposer := sdk.AccAddress(taken.Proposer)
-	if len(proposer) > 0 && !proposer.Equals(miner) {
-		registered, jailed, err := k.power.Miner(ctx, proposer)
-		if err != nil {
-			return err
-		}
-		if registered && !jailed {
-			return k.payDeposit(ctx, proposer, incl)
-		}
+	entitled, err := k.court.Entitled(ctx, taken.Proposer, miner)
+	if err != nil {
+		return err
+	}
+	if entitled {
+		return k.payDeposit(ctx, taken.Proposer, incl)
 	}
 	return k.court.Reserve(ctx, types.ModuleName, incl)
 }

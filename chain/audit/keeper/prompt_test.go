@@ -3,6 +3,7 @@ package keeper_test
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"testing"
 
 	"cosmossdk.io/math"
@@ -209,40 +210,146 @@ func TestWhoTakesAnAnswerIsPaid(t *testing.T) {
 	}
 }
 
-// A reporter's part of a forfeit is divided like all other pay, and what nobody is entitled to burns with the rest.
-func TestWhoTakesTheReportThatForfeitsIsPaid(t *testing.T) {
-	for _, proposer := range []int{0, 1} { // 1 reports
-		w := newWorld(t, sprintParams(), auditParams(), 10, 20)
-		vesting := w.earn(5)
-		w.claim(5, 2, 0, 1, 2, 3, 4, 5, 6, 7)
-		w.to(sprinttypes.PHASE_AUDIT)
-		w.blocks(2)
-		w.proposedBy(proposer)
-		drawn := w.drawOf(1, 5)
-		before, other, supply := w.Balance(chaintest.Address(1)), w.Balance(chaintest.Address(0)), w.Supply()
-		for i := range 3 {
-			m, p := w.reportMsg(1, 5, drawn[i]), w.proof(1)
-			m.VrfProof = p[:]
-			if err := w.report(m); err != nil {
-				t.Fatal(err)
+// proven lets a validator report a unit of miner 5's claim, in a block of a proposer, and waits for the result.
+func (w *world) proven(reporter, proposer int, index uint64, drawn bool) (at sprinttypes.Taken) {
+	w.tb.Helper()
+	w.proposedBy(proposer)
+	m := w.reportMsg(reporter, 5, index)
+	if drawn {
+		p := w.proof(reporter)
+		m.VrfProof = p[:]
+	}
+	if err := w.report(m); err != nil {
+		w.tb.Fatal(err)
+	}
+	e := w.epoch()
+	at = sprinttypes.TakenIn(chaintest.Address(proposer), e.Params.AuditBlocks, e.AuditEnd-w.Ctx.BlockHeight())
+	w.blocks(3)
+	if s := w.statuses()[index]; s != types.REPORT_PROVEN {
+		w.tb.Fatalf("the report of unit %d is %s", index, s)
+	}
+	return at
+}
+
+// reimport exports the module's state and puts it into an empty store.
+func (w *world) reimport() {
+	w.tb.Helper()
+	g, err := w.k.ExportGenesis(w.Ctx)
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	store := w.Ctx.KVStore(w.Store(types.StoreKey))
+	var keys [][]byte
+	it := store.Iterator(nil, nil)
+	for ; it.Valid(); it.Next() {
+		keys = append(keys, it.Key())
+	}
+	if err := it.Close(); err != nil {
+		w.tb.Fatal(err)
+	}
+	for _, key := range keys {
+		store.Delete(key)
+	}
+	if err := w.k.InitGenesis(w.Ctx, *g); err != nil {
+		w.tb.Fatal(err)
+	}
+}
+
+// Each of the proofs that make a forfeit earns an equal part of the reporters' share, divided like all other pay
+// with the block that took it; what nobody is entitled to burns with the rest.
+func TestProofsOfAForfeitArePaidEqually(t *testing.T) {
+	type proof struct {
+		reporter, proposer int
+		drawn              bool
+	}
+	for name, proofs := range map[string][]proof{
+		"one reporter":       {{1, 0, true}, {1, 0, true}, {1, 0, true}},
+		"its own block":      {{1, 1, true}, {1, 0, true}, {1, 1, true}},
+		"three reporters":    {{1, 0, true}, {3, 2, true}, {2, 1, true}},
+		"what nobody drew":   {{1, 0, false}, {3, 2, true}, {2, 1, false}},
+		"nobody is entitled": {{1, 0, false}, {1, 0, false}, {1, 0, false}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sp := sprintParams()
+			sp.EpochBlocks, sp.AuditBlocks = 28, 16
+			w := newWorld(t, sp, auditParams(), 10, 40, 30, 20)
+			vesting := w.earn(5)
+			w.claim(5, 2, 0, 1, 2, 3, 4, 5, 6, 7)
+			w.to(sprinttypes.PHASE_AUDIT)
+			var before [4]math.Int
+			for v := range before {
+				before[v] = w.Balance(chaintest.Address(v))
 			}
+			supply := w.Supply()
+			part := vesting.QuoRaw(10).QuoRaw(3)
+			var want [4]math.Int
+			for v := range want {
+				want[v] = math.ZeroInt()
+			}
+			var used []uint64
+			for i, p := range proofs {
+				drawn := w.drawOf(p.reporter, 5)
+				n := slices.IndexFunc(drawn, func(x uint64) bool { return !slices.Contains(used, x) })
+				if n < 0 {
+					t.Fatalf("validator %d draws %v, of which nothing is left", p.reporter, drawn)
+				}
+				index := drawn[n]
+				used = append(used, index)
+				incl, late := w.proven(p.reporter, p.proposer, index, p.drawn).Split(part, w.epoch().Params)
+				if p.drawn {
+					want[p.reporter] = want[p.reporter].Add(part).Sub(incl).Sub(late)
+					if p.proposer != p.reporter {
+						want[p.proposer] = want[p.proposer].Add(incl)
+					}
+				}
+				if i == 1 { // who proved what survives an export
+					w.reimport()
+				}
+			}
+			if !w.roster.Miners[string(chaintest.Address(5))] {
+				t.Fatal("three false units do not jail")
+			}
+			burned := vesting
+			for v := range want {
+				burned = burned.Sub(want[v])
+				if got := w.Balance(chaintest.Address(v)).Sub(before[v]); !got.Equal(want[v]) {
+					t.Errorf("validator %d got %s, want %s", v, got, want[v])
+				}
+			}
+			if got := supply.Sub(w.Supply()); !got.Equal(burned) {
+				t.Errorf("%s burned, want %s", got, burned)
+			}
+		})
+	}
+}
+
+// A unit that a suspect does not open counts as a false one, and its part of the reward burns.
+func TestWhatIsNotOpenedEarnsNoReward(t *testing.T) {
+	sp := sprintParams()
+	sp.EpochBlocks, sp.AuditBlocks = 28, 16
+	w := newWorld(t, sp, auditParams(), 10, 20, 30, 40)
+	vesting := w.earn(5)
+	w.claim(5, 2, 0, 1, 2, 3, 4, 5, 6, 7)
+	w.to(sprinttypes.PHASE_AUDIT)
+	before := w.Balance(chaintest.Address(3))
+	first := w.drawOf(3, 5)[0]
+	incl, late := w.proven(3, 3, first, true).Split(vesting.QuoRaw(10).QuoRaw(3), w.epoch().Params)
+	w.proposedBy(0)
+	for v := 1; v < 3; v++ {
+		if _, err := w.demand(w.demandMsg(v, 5, w.drawOf(v, 5)[0])); err != nil {
+			t.Fatal(err)
 		}
-		w.blocks(5)
-		reward := vesting.QuoRaw(10)
-		incl, late := sprinttypes.TakenIn(nil, 8, 6).Split(reward, w.epoch().Params)
-		gets := incl
-		if proposer == 1 {
-			gets = math.ZeroInt()
-		}
-		reward = reward.Sub(incl).Sub(late)
-		if got := w.Balance(chaintest.Address(1)).Sub(before); !got.Equal(reward) {
-			t.Errorf("the reporter got %s, want %s", got, reward)
-		}
-		if got := w.Balance(chaintest.Address(0)).Sub(other); !got.Equal(gets) {
-			t.Errorf("block of %d: the proposer got %s, want %s", proposer, got, gets)
-		}
-		if got, want := supply.Sub(w.Supply()), vesting.Sub(reward).Sub(gets); !got.Equal(want) {
-			t.Errorf("%s burned, want %s", got, want)
-		}
+	}
+	supply := w.Supply()
+	w.blocks(6)
+	if c := w.claimOf(5); c.FalseUnits != 3 || !w.roster.Miners[string(chaintest.Address(5))] {
+		t.Fatalf("claim %+v", c)
+	}
+	reward := vesting.QuoRaw(10).QuoRaw(3).Sub(incl).Sub(late)
+	if got := w.Balance(chaintest.Address(3)).Sub(before); !got.Equal(reward) {
+		t.Errorf("the reporter got %s, want %s", got, reward)
+	}
+	if got, want := supply.Sub(w.Supply()), vesting.Sub(reward); !got.Equal(want) {
+		t.Errorf("%s burned, want %s", got, want)
 	}
 }

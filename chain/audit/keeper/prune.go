@@ -33,6 +33,9 @@ func (k Keeper) prune(ctx context.Context, running uint64) error {
 			return removePage(ctx, k.answers, collections.NewPrefixedTripleRange[uint64, []byte, uint64](old))
 		},
 		func() (bool, error) {
+			return removePage(ctx, k.proven, collections.NewPrefixedTripleRange[uint64, []byte, uint64](old))
+		},
+		func() (bool, error) {
 			return removePage(ctx, k.challenged, collections.NewPrefixedTripleRange[uint64, uint32, []byte](old))
 		},
 		func() (bool, error) {

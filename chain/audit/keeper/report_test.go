@@ -89,9 +89,9 @@ func TestThreeFalseUnitsForfeitAndJail(t *testing.T) {
 		}
 		reward := math.ZeroInt()
 		if own {
-			reward = vesting.QuoRaw(10)
-			incl, late := sprinttypes.TakenIn(nil, 8, 8).Split(reward, w.epoch().Params)
-			reward = reward.Sub(incl).Sub(late)
+			part := vesting.QuoRaw(10).QuoRaw(3)
+			incl, late := sprinttypes.TakenIn(nil, 8, 8).Split(part, w.epoch().Params)
+			reward = part.Sub(incl).Sub(late).MulRaw(3)
 		}
 		if got := w.Balance(chaintest.Address(1)).Sub(before); !got.Equal(reward) {
 			t.Errorf("own draw %v: the reporter got %s, want %s", own, got, reward)

@@ -26,9 +26,11 @@ type Court interface {
 	AddFalseUnit(ctx context.Context, miner sdk.AccAddress) (uint32, error)
 	// VoidClaim voids a claim for another reason.
 	VoidClaim(ctx context.Context, miner sdk.AccAddress, reason sprinttypes.ClaimStatus) error
-	// Forfeit takes all rewards that are not released; bps/10,000 go to reporter unless it is nil, less what
-	// its report owes to the block that took it.
-	Forfeit(ctx context.Context, owner, reporter sdk.AccAddress, bps uint32, taken sprinttypes.Taken) (forfeited, rewarded math.Int, err error)
+	// Forfeit takes all rewards that are not released; bps/10,000 are divided equally among those who proved
+	// the false units, less what each one's report owes to the block that took it.
+	Forfeit(ctx context.Context, owner sdk.AccAddress, bps uint32, proofs []sprinttypes.Proof) (forfeited, rewarded math.Int, err error)
+	// Entitled says whether a proposer is paid for taking a message of a sender.
+	Entitled(ctx context.Context, proposer, sender []byte) (bool, error)
 	// Reserve moves coins of a module's account into the reserve.
 	Reserve(ctx context.Context, from string, amount math.Int) error
 	// Burn takes coins of a module's account out of the supply.

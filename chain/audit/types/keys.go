@@ -31,4 +31,5 @@ var (
 	QueuedPrefix     = collections.NewPrefix(14)
 	ChallengedPrefix = collections.NewPrefix(15)
 	PastPrefix       = collections.NewPrefix(16)
+	ProvenPrefix     = collections.NewPrefix(17)
 )

@@ -86,9 +86,9 @@ func (k Keeper) Settle(ctx context.Context, r types.AuditResult) error {
 	return k.beginSettlement(ctx, e, r)
 }
 
-// Forfeit takes all rewards of owner that are not released yet: bps/10,000 go to reporter, if
-// there is one, less what its report owes to the block that took it, and the rest burns.
-func (k Keeper) Forfeit(ctx context.Context, owner, reporter sdk.AccAddress, bps uint32, taken types.Taken) (forfeited, rewarded math.Int, err error) {
+// Forfeit takes all rewards of owner that are not released yet. bps/10,000 of them are divided equally among
+// the proofs; each reporter gets its part less what its report owes to the block that took it. The rest burns.
+func (k Keeper) Forfeit(ctx context.Context, owner sdk.AccAddress, bps uint32, proofs []types.Proof) (forfeited, rewarded math.Int, err error) {
 	none := math.ZeroInt()
 	if bps > types.BasisPoints {
 		return none, none, errors.Wrapf(types.ErrInvalidParams, "%d basis points", bps)
@@ -97,24 +97,11 @@ func (k Keeper) Forfeit(ctx context.Context, owner, reporter sdk.AccAddress, bps
 	if err != nil || !found {
 		return none, none, err
 	}
-	forfeited, rewarded = account.Held(), none
-	included := none
-	if reporter != nil {
-		e, err := k.epoch.Get(ctx)
-		if err != nil {
-			return none, none, err
-		}
-		rewarded = types.Bps(forfeited, bps)
-		incl, late := taken.Split(rewarded, e.Params)
-		rewarded = rewarded.Sub(incl).Sub(late)
-		if included, err = k.rewardProposer(ctx, taken.Proposer, reporter, incl); err != nil {
-			return none, none, err
-		}
-	}
 	chain, err := k.chain.Get(ctx)
 	if err != nil {
 		return none, none, err
 	}
+	forfeited = account.Held()
 	chain.Vesting = chain.Vesting.Sub(forfeited)
 	if err := k.chain.Set(ctx, chain); err != nil {
 		return none, none, err
@@ -122,10 +109,9 @@ func (k Keeper) Forfeit(ctx context.Context, owner, reporter sdk.AccAddress, bps
 	if err := k.vesting.Remove(ctx, owner); err != nil {
 		return none, none, err
 	}
-	if rewarded.IsPositive() {
-		if err := k.bank.SendCoinsFromModuleToAccount(ctx, types.ModuleName, reporter, coins(rewarded)); err != nil {
-			return none, none, err
-		}
+	rewarded, included, err := k.reward(ctx, types.Bps(forfeited, bps), proofs)
+	if err != nil {
+		return none, none, err
 	}
 	if burn := forfeited.Sub(rewarded).Sub(included); burn.IsPositive() {
 		if err := k.bank.BurnCoins(ctx, types.ModuleName, coins(burn)); err != nil {
@@ -143,7 +129,7 @@ func (k Keeper) Forfeit(ctx context.Context, owner, reporter sdk.AccAddress, bps
 // paid out yet: its vesting rewards burn, and its claim of the running epoch is void if it is not
 // settled yet. It may come at any time.
 func (k Keeper) Expel(ctx context.Context, operator sdk.AccAddress) error {
-	if _, _, err := k.Forfeit(ctx, operator, nil, 0, types.Taken{}); err != nil {
+	if _, _, err := k.Forfeit(ctx, operator, 0, nil); err != nil {
 		return err
 	}
 	e, err := k.epoch.Get(ctx)
@@ -165,17 +151,46 @@ func (k Keeper) Expel(ctx context.Context, operator sdk.AccAddress) error {
 	return k.setClaim(ctx, operator, c)
 }
 
-// rewardProposer pays out of the module's account who took a report, and returns what it paid: nothing if that is
-// the reporter, or nobody who is registered and not jailed.
-func (k Keeper) rewardProposer(ctx context.Context, proposer, reporter sdk.AccAddress, amount math.Int) (math.Int, error) {
-	if len(proposer) == 0 || proposer.Equals(reporter) || !amount.IsPositive() {
-		return math.ZeroInt(), nil
+// reward divides an amount equally among proofs and returns what reporters and proposers were paid. The part of
+// one without a reporter is paid to nobody.
+func (k Keeper) reward(ctx context.Context, amount math.Int, proofs []types.Proof) (rewarded, included math.Int, err error) {
+	rewarded, included = math.ZeroInt(), math.ZeroInt()
+	for _, p := range proofs {
+		if p.Reporter == nil {
+			continue
+		}
+		e, err := k.epoch.Get(ctx)
+		if err != nil {
+			return rewarded, included, err
+		}
+		part := amount.QuoRaw(int64(len(proofs)))
+		incl, late := p.Taken.Split(part, e.Params)
+		part = part.Sub(incl).Sub(late)
+		if err := k.send(ctx, p.Reporter, part); err != nil {
+			return rewarded, included, err
+		}
+		rewarded = rewarded.Add(part)
+		entitled, err := k.Entitled(ctx, p.Taken.Proposer, p.Reporter)
+		if err != nil {
+			return rewarded, included, err
+		}
+		if !entitled {
+			continue
+		}
+		if err := k.send(ctx, p.Taken.Proposer, incl); err != nil {
+			return rewarded, included, err
+		}
+		included = included.Add(incl)
 	}
-	registered, jailed, err := k.power.Miner(ctx, proposer)
-	if err != nil || !registered || jailed {
-		return math.ZeroInt(), err
+	return rewarded, included, nil
+}
+
+// send pays out of the module's account.
+func (k Keeper) send(ctx context.Context, to sdk.AccAddress, amount math.Int) error {
+	if !amount.IsPositive() {
+		return nil
 	}
-	return amount, k.bank.SendCoinsFromModuleToAccount(ctx, types.ModuleName, proposer, coins(amount))
+	return k.bank.SendCoinsFromModuleToAccount(ctx, types.ModuleName, to, coins(amount))
 }
 
 // Burn takes coins of another module out of the supply.

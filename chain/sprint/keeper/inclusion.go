@@ -55,16 +55,26 @@ func (i *inclusions) split(auditor sdk.AccAddress, pay math.Int, taken []types.T
 	return rest, late
 }
 
+// Entitled says whether a proposer is paid for taking a message of a sender: not for its own, nor if it is
+// unknown, gone or jailed by now. A nil sender is nobody.
+func (k Keeper) Entitled(ctx context.Context, proposer, sender []byte) (bool, error) {
+	if len(proposer) == 0 || bytes.Equal(proposer, sender) {
+		return false, nil
+	}
+	registered, jailed, err := k.power.Miner(ctx, proposer)
+	return registered && !jailed, err
+}
+
 // payInclusions credits what is owed and returns the sum. Who is gone or jailed by now gets nothing: its
 // part stays in the pot and goes to the reserve, where nobody gains by its fall.
 func (k Keeper) payInclusions(ctx context.Context, e types.Epoch, owed inclusions) (math.Int, error) {
 	sum := math.ZeroInt()
 	for _, o := range owed.list {
-		registered, jailed, err := k.power.Miner(ctx, o.operator)
+		entitled, err := k.Entitled(ctx, o.operator, nil)
 		if err != nil {
 			return sum, err
 		}
-		if !registered || jailed {
+		if !entitled {
 			continue
 		}
 		name, err := k.addresses.BytesToString(o.operator)

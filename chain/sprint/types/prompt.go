@@ -17,6 +17,12 @@ const (
 	maxPrompt = BasisPoints / 4
 )
 
+// Proof is a report that proved a unit of a claim false.
+type Proof struct {
+	Reporter []byte // who is rewarded for it; nil: nobody
+	Taken    Taken
+}
+
 // TakenIn says that a block took a message of a phase of so many blocks, of which left are left, the running
 // one included. Less than none are none: it may be taken after the phase, as late as can be.
 func TakenIn(proposer []byte, blocks uint64, left int64) Taken {
