@@ -88,6 +88,7 @@ func Add(root *cobra.Command, cfg Config) error {
 	shelf.RemoveCommand(tx, query)
 	addTo(tx, "power", registerCommand())
 	addTo(tx, "registry", storeCommand())
+	awaitInclusion(tx)
 
 	for _, c := range []*cobra.Command{tx, query, keys.Commands(), server.StatusCommand()} {
 		c.PersistentPreRunE = prepare(base)

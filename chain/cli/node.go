@@ -18,6 +18,7 @@ import (
 	dbm "github.com/cosmos/cosmos-db"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"cosmossdk.io/log/v2"
 
@@ -185,7 +186,9 @@ func startCommand(cfg Config) *cobra.Command {
 		Short: "Run the node of a home folder until it is interrupted",
 		Long: "Run the node of a home folder until it is interrupted.\n\n" +
 			"A new one executes every block from the first on, or begins with a snapshot of the state:\n" + syncDoc +
-			"\nA home that has a state goes on with it; the flags change nothing then.",
+			"\nA home that has a state goes on with it; the flags change nothing then.\n\n" +
+			"The log goes to standard error. Ctrl-C and SIGTERM end the node with status 0, what it cannot go on with\n" +
+			"ends it with 1 and the reason.",
 		Example: "  assay start --home /srv/assay\n" +
 			"  assay start --sync-rpc tcp://203.0.113.7:26657,tcp://203.0.113.9:26657",
 		Args: cobra.NoArgs,
@@ -206,6 +209,7 @@ func startCommand(cfg Config) *cobra.Command {
 		}
 		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
+		context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process
 		opts := network.Options{Logger: logger, Deps: cfg.Deps}
 		if trust.given() {
 			opts.StateSync = func(chainID string) (*network.StateSync, error) { return trust.settings(cmd, chainID) }
@@ -234,14 +238,20 @@ func runUntil(ctx context.Context, node *network.Node) error {
 
 // newLogger understands a level or, like CometBFT, pairs of module and level.
 func newLogger(cmd *cobra.Command, level string) (log.Logger, error) {
+	w := cmd.ErrOrStderr()
+	// Colours are for terminals, the whole time for files.
+	style := []log.Option{log.ColorOption(false), log.TimeFormatOption(time.RFC3339)}
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		style = nil
+	}
 	if l, err := zerolog.ParseLevel(level); err == nil {
-		return log.NewLogger(cmd.ErrOrStderr(), log.LevelOption(l)), nil
+		return log.NewLogger(w, append(style, log.LevelOption(l))...), nil
 	}
 	filter, err := log.ParseLogLevel(level)
 	if err != nil {
 		return nil, fmt.Errorf("--%s: %w", flags.FlagLogLevel, err)
 	}
-	return log.NewLogger(cmd.ErrOrStderr(), log.FilterOption(filter)), nil
+	return log.NewLogger(w, append(style, log.FilterOption(filter))...), nil
 }
 
 func exportCommand(cfg Config) *cobra.Command {

@@ -79,7 +79,7 @@ func (s *sender) send(ctx context.Context, gas uint64, free bool, msgs ...sdk.Ms
 		return nil, err
 	}
 	if resp.Code != 0 {
-		return nil, fmt.Errorf("refused with code %d of %s: %s", resp.Code, resp.Codespace, resp.RawLog)
+		return nil, refusal(resp)
 	}
 	s.sequence++
 	return resp, nil

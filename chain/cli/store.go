@@ -30,7 +30,11 @@ func storeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "store FILE",
 		Short: "Upload a module or model in chunks, under a storage deposit; goes on where it was cut off",
-		Args:  cobra.ExactArgs(1),
+		Long: "Upload a module or model in chunks, under a storage deposit, and wait until the chain has it.\n" +
+			"The same command goes on where an upload was cut off. It pays the fees that the chain asks for.",
+		Example: "  assay tx registry store my.wasm --from researcher --home /tmp/net\n" +
+			"  assay tx registry store model.bin --kind model --from researcher --output json",
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, err := client.GetClientTxContext(cmd)
 			if err != nil {
@@ -89,13 +93,16 @@ func store(cmd *cobra.Command, s *sender, kind string, blob []byte) error {
 		}
 		from, begun = int(u.Received), true
 	}
+	var sent []string
 	if !begun {
-		if _, err := s.send(cmd.Context(), beginGas, false, &registrytypes.MsgStoreBegin{
+		resp, err := s.send(cmd.Context(), beginGas, false, &registrytypes.MsgStoreBegin{
 			Creator: creator, Kind: kind, Hash: hash[:], Size_: uint64(len(blob)),
 			PackedSize: uint64(len(packed)), Chunks: uint32(len(chunks)),
-		}); err != nil {
+		})
+		if err != nil {
 			return err
 		}
+		sent = append(sent, resp.TxHash)
 	}
 	for i := from; i < len(chunks); i++ {
 		gas := chunkGas + chunkByteGas*uint64(len(chunks[i]))
@@ -109,6 +116,19 @@ func store(cmd *cobra.Command, s *sender, kind string, blob []byte) error {
 			return fmt.Errorf("chunk %d of %d: %w", i, len(chunks), err)
 		}
 		fmt.Fprintf(cmd.ErrOrStderr(), "chunk %d of %d: %s\n", i+1, len(chunks), resp.TxHash)
+		sent = append(sent, resp.TxHash)
+	}
+	if noWait, _ := cmd.Flags().GetBool(flagNoWait); !noWait {
+		fmt.Fprintln(cmd.ErrOrStderr(), "waiting for the blocks that hold them")
+		for _, hash := range sent {
+			resp, err := awaitTx(cmd.Context(), s.ctx, hash)
+			if err == nil {
+				err = refusal(resp)
+			}
+			if err != nil {
+				return fmt.Errorf("%w; the same command goes on where it was cut off", err)
+			}
+		}
 	}
 	return printJSON(cmd, map[string]any{"hash": fmt.Sprintf("%x", hash[:]), "size": len(blob), "packed": len(packed), "chunks": len(chunks)})
 }
