@@ -19,7 +19,7 @@ import (
 func main() {
 	if err := run(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, "assay:", err)
-		os.Exit(1)
+		os.Exit(exitStatus(err))
 	}
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -31,7 +30,10 @@ func verifyCommand() *cobra.Command {
 			"file: they check signatures, proofs and openings, and run the units again in the sandbox on the\n" +
 			"reference device. One unit that comes out different is proof of a false claim.\n\n" +
 			"The file cannot say whether its header is the chain's: compare the hash that is printed with one\n" +
-			"from a node that you trust, or give it with --trust.",
+			"from a node that you trust, or give it with --trust.\n\n" +
+			"Exit status: 0 everything holds; 1 it could not be checked (flags, files, the host, an interruption);\n" +
+			"2 the evidence does not hold; 3 it holds, and a unit is false. With --output json an error is an\n" +
+			"object too: {\"verified\": false, \"error\": {\"kind\", \"message\"}}.",
 		Example: "  assay verify fetch --rpc tcp://127.0.0.1:26601 --miner assay1... --tx 9F2C... -o evidence.json\n" +
 			"  assay verify claim evidence.json --trust 4E0A...\n" +
 			"  assay verify unit evidence.json 4711 --output json",
@@ -75,11 +77,7 @@ func verifyUnitCommand() *cobra.Command {
 		Example: "  assay verify unit evidence.json 4711",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			index, err := strconv.ParseUint(args[1], 10, 64)
-			if err != nil {
-				return fmt.Errorf("INDEX is a number of a unit, not %q", args[1])
-			}
-			return verifyFile(cmd, args[0], f, &index)
+			return verifyFile(cmd, args[0], f, &args[1])
 		},
 	}
 	f.add(cmd)
@@ -103,6 +101,13 @@ type verifyReport struct {
 	Units    []unitReport `json:"units"`
 	Seconds  float64      `json:"seconds"` // of re-execution
 	Verified bool         `json:"verified"`
+	Error    *failure     `json:"error,omitempty"` // of a false unit
+}
+
+// verifyFailure is printed instead where there is nothing to report.
+type verifyFailure struct {
+	Verified bool     `json:"verified"` // false
+	Error    *failure `json:"error"`
 }
 
 type unitReport struct {
@@ -113,9 +118,23 @@ type unitReport struct {
 	True    bool   `json:"true"`
 }
 
-func verifyFile(cmd *cobra.Command, path string, f verifyFlags, only *uint64) error {
+func verifyFile(cmd *cobra.Command, path string, f verifyFlags, unit *string) (err error) {
 	if f.output != "text" && f.output != "json" {
 		return fmt.Errorf("--output is text or json, not %q", f.output)
+	}
+	told := false
+	defer func() {
+		if err != nil && !told && f.output == "json" {
+			err = errors.Join(err, writeJSON(cmd.OutOrStdout(), verifyFailure{Error: failureOf(err)}))
+		}
+	}()
+	var only *uint64
+	if unit != nil {
+		index, err := strconv.ParseUint(*unit, 10, 64)
+		if err != nil {
+			return fmt.Errorf("INDEX is a number of a unit, not %q", *unit)
+		}
+		only = &index
 	}
 	trust, err := hex.DecodeString(f.trust)
 	if err != nil || (len(trust) != 0 && len(trust) != 32) {
@@ -153,6 +172,7 @@ func verifyFile(cmd *cobra.Command, path string, f verifyFlags, only *uint64) er
 	if err != nil {
 		return err
 	}
+	told = true
 	if err := r.write(cmd.OutOrStdout(), f.output); err != nil {
 		return err
 	}
@@ -183,7 +203,8 @@ func runVerified(ctx context.Context, con *console, v *evidence.Verified, units 
 		con.Live("")
 		r.Seconds = time.Since(start).Seconds()
 	}
-	r.Verified = r.err() == nil
+	r.Error = failureOf(r.err())
+	r.Verified = r.Error == nil
 	return r, nil
 }
 
@@ -215,9 +236,7 @@ func (r *verifyReport) err() error {
 
 func (r *verifyReport) write(w io.Writer, format string) error {
 	if format == "json" {
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		return enc.Encode(r)
+		return writeJSON(w, r)
 	}
 	trusted := "compare it with a node that you trust"
 	if r.Trusted {
