@@ -81,13 +81,22 @@ func (s powerSource) Operator(ctx context.Context, consensus []byte) (sdk.AccAdd
 	return s.power.Operator(ctx, consensus)
 }
 
-// SettleEpoch records the units that survived.
-func (s powerSource) SettleEpoch(ctx context.Context, epoch uint64, shares []sprinttypes.Share) error {
-	out := make([]powertypes.Share, len(shares))
-	for i, share := range shares {
-		out[i] = powertypes.Share{Miner: share.Miner.String(), Units: share.Units}
-	}
-	return s.power.RecordEpoch(ctx, epoch, out)
+// PrepareEpoch records the units that survived and weighs the miners for the next epoch.
+func (s powerSource) PrepareEpoch(ctx context.Context, settled sprinttypes.Settled, entries uint32) (ready bool, err error) {
+	return s.power.PrepareEpoch(ctx, powertypes.Settled{Epoch: settled.Epoch, Units: settled.Units,
+		Next: func(ctx context.Context, after []byte, most int) ([]powertypes.Units, error) {
+			shares, err := settled.Next(ctx, after, most)
+			out := make([]powertypes.Units, len(shares))
+			for i, share := range shares {
+				out[i] = powertypes.Units{Miner: share.Miner, Units: share.Units}
+			}
+			return out, err
+		}}, entries)
+}
+
+// Sweep removes what earlier epochs left.
+func (s powerSource) Sweep(ctx context.Context, entries uint32) error {
+	return s.power.Sweep(ctx, entries)
 }
 
 // Seats returns the validators of an epoch that can draw samples.

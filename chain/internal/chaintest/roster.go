@@ -2,7 +2,7 @@ package chaintest
 
 import (
 	"context"
-	"slices"
+	"fmt"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
@@ -16,6 +16,10 @@ type Roster struct {
 	Miners   map[string]bool // true: jailed
 	Opened   []uint64        // epochs in the order in which they opened
 	Settled  map[uint64][]sprinttypes.Share
+	Prepared map[uint64]bool // all of Settled is there
+	cursor   []byte
+	// Entries of a page of PrepareEpoch; 0: as many as the sprint asks for.
+	Entries  uint32
 	Failures []uint64
 	Jailings []string
 	Answers  map[string]int // taken, by miner
@@ -33,7 +37,7 @@ func NewRoster() *Roster {
 		Work:    sprinttypes.Work{ModuleHash: hash, Params: []byte{1, 2}, TensorBytes: 1 << 20, GasSetup: 1000, GasUnit: 100},
 		Miners:  make(map[string]bool),
 		Settled: make(map[uint64][]sprinttypes.Share), Operators: make(map[string]sdk.AccAddress),
-		Answers: make(map[string]int),
+		Answers: make(map[string]int), Prepared: make(map[uint64]bool),
 	}
 }
 
@@ -73,11 +77,35 @@ func (r *Roster) Jail(_ context.Context, m sdk.AccAddress) error {
 	return nil
 }
 
-// SettleEpoch implements the sprint's interface.
-func (r *Roster) SettleEpoch(_ context.Context, epoch uint64, shares []sprinttypes.Share) error {
-	r.Settled[epoch] = slices.Clone(shares)
-	return nil
+// PrepareEpoch implements the sprint's interface: it takes one page a call, of so many entries.
+func (r *Roster) PrepareEpoch(ctx context.Context, settled sprinttypes.Settled, entries uint32) (ready bool, err error) {
+	if r.Prepared[settled.Epoch] {
+		return true, nil
+	}
+	if r.Entries > 0 {
+		entries = r.Entries
+	}
+	page, err := settled.Next(ctx, r.cursor, int(entries))
+	if err != nil {
+		return false, err
+	}
+	if r.Settled[settled.Epoch] == nil {
+		r.Settled[settled.Epoch] = []sprinttypes.Share{}
+	}
+	for _, share := range page {
+		r.cursor = share.Miner
+		if share.Units > 0 {
+			r.Settled[settled.Epoch] = append(r.Settled[settled.Epoch], share)
+		}
+	}
+	if len(page) < int(entries) {
+		r.Prepared[settled.Epoch], r.cursor = true, nil
+	}
+	return r.Prepared[settled.Epoch], nil
 }
+
+// Sweep implements the sprint's interface: it has nothing to remove.
+func (r *Roster) Sweep(context.Context, uint32) error { return nil }
 
 // Registry is the part of the roster that knows the module.
 func (r *Roster) Registry() sprinttypes.Registry { return registry{r} }
@@ -99,4 +127,9 @@ func (g registry) ModuleFailed(_ context.Context, epoch uint64) error {
 
 type power struct{ *Roster }
 
-func (power) OpenEpoch(context.Context, uint64) error { return nil }
+func (p power) OpenEpoch(_ context.Context, epoch uint64) error {
+	if epoch > 1 && !p.Prepared[epoch-1] {
+		return fmt.Errorf("epoch %d opens unprepared", epoch)
+	}
+	return nil
+}

@@ -108,6 +108,9 @@ func (k Keeper) countMiss(ctx context.Context, address []byte, most uint32) erro
 	if err := k.miners.Set(ctx, operator, miner); err != nil {
 		return err
 	}
+	if err := k.wants(ctx, operator, false); err != nil {
+		return err
+	}
 	emitRemoval(ctx, key.Operator, "missed signatures")
 	return k.dirty.Set(ctx, true)
 }

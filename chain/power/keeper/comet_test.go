@@ -82,8 +82,11 @@ func randomEpochs(t *testing.T, rng *rand.Rand) {
 				shares = append(shares, share(m, rng.Uint64N(1<<rng.UintN(40))))
 			}
 		}
-		if epoch > 1 && rng.IntN(5) > 0 {
-			w.must(w.k.RecordEpoch(w.ctx, epoch-1, shares))
+		if rng.IntN(5) == 0 {
+			shares = nil
+		}
+		if epoch > 1 {
+			w.settle(epoch-1, shares, 1+rng.Uint32N(20))
 		}
 		w.must(w.k.BeginEpoch(w.ctx, epoch))
 		apply(w.endBlock())

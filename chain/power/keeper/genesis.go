@@ -38,6 +38,11 @@ func (k Keeper) InitGenesis(ctx context.Context, g types.GenesisState) ([]abci.V
 				return nil, err
 			}
 		}
+		if m.GenesisPower > 0 {
+			if err := k.founders.Set(ctx, operator); err != nil {
+				return nil, err
+			}
+		}
 		sum += m.GenesisPower
 	}
 	if err := k.gensum.Set(ctx, sum); err != nil {
@@ -57,7 +62,20 @@ func (k Keeper) InitGenesis(ctx context.Context, g types.GenesisState) ([]abci.V
 			return nil, err
 		}
 	}
-	candidates, err := k.weigh(ctx, g.Epoch, g.Params)
+	p := types.Preparation{Epoch: g.Epoch, Window: g.Params.WindowEpochs}
+	for _, stage := range []func(context.Context, *types.Preparation, *budget) (bool, error){k.forget, k.weighFounders, k.weigh} {
+		if _, err := stage(ctx, &p, unlimited()); err != nil {
+			return nil, err
+		}
+		p.Cursor = nil
+	}
+	if g.Epoch == 0 {
+		// Nothing is settled before the first epoch: it may begin with the first block.
+		if _, err := k.prepare(ctx, types.Settled{}, unlimited()); err != nil {
+			return nil, err
+		}
+	}
+	candidates, err := k.heaviest(ctx, g.Epoch, g.Params.MaxValidators)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +108,31 @@ func (k Keeper) InitGenesis(ctx context.Context, g types.GenesisState) ([]abci.V
 	return validatorUpdates(seated), nil
 }
 
-// ExportGenesis returns the state. Votes in progress keep no snapshot across an export.
+// RecordEpoch adds an epoch's settled units to the history at once, for a genesis. Each miner appears at
+// most once; unknown ones are refused. Without any unit the epoch is not counted and the powers stay.
+func (k Keeper) RecordEpoch(ctx context.Context, epoch uint64, shares []types.Share) error {
+	settled, err := types.SettledOf(epoch, shares)
+	if err != nil {
+		return err
+	}
+	last, err := k.lastRecorded(ctx)
+	if err != nil {
+		return err
+	}
+	if epoch <= last {
+		return types.ErrEpochOrder.Wrapf("epoch %d recorded after %d", epoch, last)
+	}
+	for _, s := range shares {
+		if _, err := k.Miner(ctx, sdk.MustAccAddressFromBech32(s.Miner)); err != nil {
+			return err
+		}
+	}
+	_, err = k.record(ctx, &types.Preparation{}, settled, unlimited())
+	return err
+}
+
+// ExportGenesis returns the state. A preparation of the next epoch is left out with what it recorded in
+// part, and begins again. Votes in progress keep no snapshot across an export.
 func (k Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error) {
 	params, err := k.params.Get(ctx)
 	if err != nil {
@@ -112,7 +154,9 @@ func (k Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error) 
 	if err != nil {
 		return nil, err
 	}
-	for _, recorded := range epochs {
+	// Between a settlement and the next epoch there is one more than the window has; the import would forget
+	// it as that epoch does.
+	for _, recorded := range epochs[max(0, len(epochs)-int(params.WindowEpochs)):] {
 		entry := types.EpochShares{Epoch: recorded}
 		rng := collections.NewPrefixedPairRange[uint64, []byte](recorded)
 		// Shares stand for units: they are proportional, and scaling them again is exact

@@ -58,6 +58,11 @@ type Keeper struct {
 	voting  collections.Map[uint64, uint64]                           // proposal: epoch of voting start
 	lane    collections.Map[collections.Pair[uint64, []byte], uint32] // epoch, sender: fee-free txs
 
+	preparation collections.Item[types.Preparation]                            // of the next epoch
+	founders    collections.KeySet[[]byte]                                     // who has genesis power
+	candidates  collections.KeySet[collections.Triple[uint64, uint64, []byte]] // see candidate
+	swept       collections.Item[uint64]                                       // epoch that nothing is left to remove in
+
 	proposed collections.Map[[]byte, int64] // consensus address: height of its newest block; not exported
 }
 
@@ -94,6 +99,12 @@ func New(cfg Config) Keeper {
 		dirty:   collections.NewItem(sb, types.DirtyPrefix, "dirty", collections.BoolValue),
 		voting:  collections.NewMap(sb, types.VotingPrefix, "voting", collections.Uint64Key, collections.Uint64Value),
 		lane:    collections.NewMap(sb, types.LanePrefix, "lane", epochMiner, collections.Uint32Value),
+
+		preparation: collections.NewItem(sb, types.PreparationPrefix, "preparation", codec.CollValue[types.Preparation](cfg.Codec)),
+		founders:    collections.NewKeySet(sb, types.FoundersPrefix, "founders", collections.BytesKey),
+		candidates: collections.NewKeySet(sb, types.CandidatesPrefix, "candidates",
+			collections.TripleKeyCodec(collections.Uint64Key, collections.Uint64Key, collections.BytesKey)),
+		swept: collections.NewItem(sb, types.SweptPrefix, "swept", collections.Uint64Value),
 
 		proposed: collections.NewMap(sb, types.ProposedPrefix, "proposed", collections.BytesKey, collections.Int64Value),
 	}

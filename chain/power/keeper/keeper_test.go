@@ -109,10 +109,29 @@ func (w *world) genesis(p types.Params, members ...member) []abci.ValidatorUpdat
 
 func (w *world) epoch(number uint64, shares ...types.Share) {
 	w.t.Helper()
-	if len(shares) > 0 {
-		w.must(w.k.RecordEpoch(w.ctx, number-1, shares))
-	}
+	w.settle(number-1, shares, 1<<20)
 	w.must(w.k.BeginEpoch(w.ctx, number))
+}
+
+// settle prepares the epoch after one, pages of so many entries a block, and calls between after each page.
+func (w *world) settle(epoch uint64, shares []types.Share, entries uint32, between ...func()) (pages int) {
+	w.t.Helper()
+	settled, err := types.SettledOf(epoch, shares)
+	w.must(err)
+	for {
+		ready, err := w.k.PrepareEpoch(w.ctx, settled, entries)
+		w.must(err)
+		pages++
+		if ready {
+			return pages
+		}
+		if err := w.k.BeginEpoch(w.ctx, epoch+1); !errors.Is(err, types.ErrNotPrepared) {
+			w.t.Fatalf("epoch %d begins after %d pages: %v", epoch+1, pages, err)
+		}
+		for _, f := range between {
+			f()
+		}
+	}
 }
 
 func (w *world) endBlock() []abci.ValidatorUpdate {

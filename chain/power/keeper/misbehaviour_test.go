@@ -79,7 +79,7 @@ func (h *hostile) run() {
 			}
 		}
 		if epoch > 1 {
-			h.must(h.k.RecordEpoch(h.ctx, epoch-1, shares))
+			h.settle(epoch-1, shares, 1+h.rng.Uint32N(20))
 		}
 		h.must(h.k.BeginEpoch(h.ctx, epoch))
 		h.end()

@@ -91,9 +91,15 @@ func (k Keeper) Register(ctx context.Context, msg *types.MsgRegister) (uint64, e
 	}
 	miner.ConsPubkey = msg.ConsPubkey
 	miner.Endpoint = msg.Endpoint
+	wished := miner.Validator
 	miner.Validator = msg.Validator
 	if err := k.miners.Set(ctx, operator, miner); err != nil {
 		return 0, err
+	}
+	if known && wished != msg.Validator {
+		if err := k.wants(ctx, operator, msg.Validator); err != nil {
+			return 0, err
+		}
 	}
 	// A changed key or a farewell reaches the validator set in this block.
 	if err := k.dirty.Set(ctx, true); err != nil {
@@ -144,43 +150,47 @@ func (k Keeper) retireKey(ctx context.Context, miner types.Miner, epoch uint64) 
 	return k.retired.Set(ctx, collections.Join(epoch, address))
 }
 
-// pruneKeys forgets keys that were retired before the evidence age.
-func (k Keeper) pruneKeys(ctx context.Context, epoch, age uint64) error {
+// sweepKeys forgets keys that were retired before the evidence age.
+func (k Keeper) sweepKeys(ctx context.Context, epoch, age uint64, b *budget) (over bool, err error) {
 	if epoch <= age {
-		return nil
+		return true, nil
 	}
-	rng := collections.NewPrefixUntilPairRange[uint64, []byte](epoch - age)
-	old, err := collect(k.retired.Iterate(ctx, rng))
+	iter, err := k.retired.Iterate(ctx, collections.NewPrefixUntilPairRange[uint64, []byte](epoch-age))
 	if err != nil {
-		return err
+		return false, err
 	}
+	old, over, err := some(iter, b.most(3))
+	if err != nil {
+		return false, err
+	}
+	b.writes -= 3 * len(old)
 	for _, key := range old {
 		record, err := k.conskey.Get(ctx, key.K2())
 		if err != nil {
-			return err
+			return false, err
 		}
 		operator, err := sdk.AccAddressFromBech32(record.Operator)
 		if err != nil {
-			return err
+			return false, err
 		}
 		miner, err := k.miners.Get(ctx, operator)
 		if err != nil {
-			return err
+			return false, err
 		}
 		// The key of a double signer never comes back.
 		if !miner.Tombstoned {
 			if err := k.conskey.Remove(ctx, key.K2()); err != nil {
-				return err
+				return false, err
 			}
 			if err := k.proposed.Remove(ctx, key.K2()); err != nil {
-				return err
+				return false, err
 			}
 		}
 		if err := k.retired.Remove(ctx, key); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return over, nil
 }
 
 // Jail bars a miner from power and claims for the running epoch and the parameter's number of
@@ -234,16 +244,6 @@ func (k Keeper) Tombstone(ctx context.Context, operator sdk.AccAddress) error {
 		}
 	}
 	return k.dirty.Set(ctx, true)
-}
-
-// clearWeight takes a barred miner's governance weight away at once. The epoch's total stays:
-// the quorum does not fall because somebody is jailed.
-func (k Keeper) clearWeight(ctx context.Context, operator []byte) error {
-	epoch, err := k.Epoch(ctx)
-	if err != nil {
-		return err
-	}
-	return k.weights.Remove(ctx, collections.Join(epoch, operator))
 }
 
 // collect drains an iterator over keys.

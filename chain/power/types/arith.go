@@ -15,23 +15,11 @@ func mulDiv(a, b, c uint64) (quotient, remainder uint64) {
 	return bits.Div64(hi, lo, c)
 }
 
-// ScaleUnits returns each entry's part of the sum in parts of ShareScale, rounded down. The
-// sum of the units must be above zero and below 2^64; ok is false otherwise.
-func ScaleUnits(units []uint64) (shares []uint64, ok bool) {
-	var total, carry uint64
-	for _, u := range units {
-		if total, carry = bits.Add64(total, u, 0); carry != 0 {
-			return nil, false
-		}
-	}
-	if total == 0 {
-		return nil, false
-	}
-	shares = make([]uint64, len(units))
-	for i, u := range units {
-		shares[i], _ = mulDiv(u, ShareScale, total)
-	}
-	return shares, true
+// ScaleUnits returns the units' part of the total in parts of ShareScale, rounded down; the total is
+// above zero and at least the units.
+func ScaleUnits(units, total uint64) uint64 {
+	share, _ := mulDiv(units, ShareScale, total)
+	return share
 }
 
 // MeanShare is a miner's weight: the mean over window epochs of which recorded ones have a

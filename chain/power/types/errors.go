@@ -24,4 +24,5 @@ var (
 	ErrAddress        = errorsmod.Register(ModuleName, 19, "invalid address")
 	ErrNewcomerFormat = errorsmod.Register(ModuleName, 20, "invalid first registration")
 	ErrVRFKeyInUse    = errorsmod.Register(ModuleName, 21, "VRF key in use")
+	ErrNotPrepared    = errorsmod.Register(ModuleName, 22, "epoch not prepared")
 )

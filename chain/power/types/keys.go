@@ -31,6 +31,11 @@ var (
 	RecordedCounter = collections.NewPrefix(18)
 	VRFKeysPrefix   = collections.NewPrefix(19)
 	ProposedPrefix  = collections.NewPrefix(20)
+
+	PreparationPrefix = collections.NewPrefix(21)
+	FoundersPrefix    = collections.NewPrefix(22)
+	CandidatesPrefix  = collections.NewPrefix(23)
+	SweptPrefix       = collections.NewPrefix(24)
 )
 
 // Events and their attributes.

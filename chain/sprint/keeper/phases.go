@@ -30,6 +30,16 @@ func (k Keeper) EndBlock(ctx context.Context) error {
 			return err
 		}
 	}
+	ready := false
+	switch e.Phase {
+	case types.PHASE_COMPUTE, types.PHASE_AUDIT, types.PHASE_ADJUDICATE:
+		err = k.power.Sweep(ctx, e.Params.SettlePage)
+	case types.PHASE_RELEASE, types.PHASE_DONE:
+		ready, err = k.prepare(ctx, e)
+	}
+	if err != nil {
+		return err
+	}
 	next := sdk.UnwrapSDKContext(ctx).BlockHeight() + 1
 	switch e.Phase {
 	case types.PHASE_UNSPECIFIED:
@@ -52,7 +62,7 @@ func (k Keeper) EndBlock(ctx context.Context) error {
 	case types.PHASE_RELEASE:
 		return k.releasePage(ctx, e)
 	case types.PHASE_DONE:
-		if next >= e.NextStart {
+		if ready && next >= e.NextStart {
 			return k.open(ctx, e.Number+1, next)
 		}
 	}

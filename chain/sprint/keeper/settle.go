@@ -206,24 +206,42 @@ func (k Keeper) closeSettlement(ctx context.Context, e types.Epoch, s types.Sett
 	if err := k.chain.Set(ctx, chain); err != nil {
 		return err
 	}
-
-	shares := make([]types.Share, 0, s.ValidClaims)
-	err = k.WalkClaims(ctx, e.Number, func(miner sdk.AccAddress, c types.Claim) (bool, error) {
-		if !c.Void() && c.Counted() > 0 {
-			shares = append(shares, types.Share{Miner: miner, Units: c.Counted()})
-		}
-		return false, nil
-	})
-	if err != nil {
-		return err
-	}
-	if err := k.power.SettleEpoch(ctx, e.Number, shares); err != nil {
-		return err
-	}
 	if err := k.settlements.Set(ctx, e.Number, s); err != nil {
 		return err
 	}
 	return k.enter(ctx, e, types.PHASE_RELEASE)
+}
+
+// prepare lets power do its next page towards the epoch after this one, whose account is closed, and says
+// whether that epoch may open. No claim's units or fate changes any more.
+func (k Keeper) prepare(ctx context.Context, e types.Epoch) (ready bool, err error) {
+	s, err := k.settlements.Get(ctx, e.Number)
+	if err != nil {
+		return false, err
+	}
+	return k.power.PrepareEpoch(ctx, types.Settled{Epoch: e.Number, Units: s.ValidUnits,
+		Next: func(ctx context.Context, after []byte, most int) ([]types.Share, error) {
+			return k.sharesAfter(ctx, e.Number, after, most)
+		}}, e.Params.SettlePage)
+}
+
+// sharesAfter returns the units of the next claims in the order of addresses, 0 of void ones: a page must
+// not become longer by them.
+func (k Keeper) sharesAfter(ctx context.Context, epoch uint64, after []byte, most int) ([]types.Share, error) {
+	rng := collections.NewPrefixedPairRange[uint64, []byte](epoch)
+	if len(after) > 0 {
+		rng = rng.StartExclusive(after)
+	}
+	var shares []types.Share
+	err := k.claims.Walk(ctx, rng, func(key collections.Pair[uint64, []byte], c types.Claim) (bool, error) {
+		share := types.Share{Miner: key.K2()}
+		if !c.Void() {
+			share.Units = c.Counted()
+		}
+		shares = append(shares, share)
+		return len(shares) >= most, nil
+	})
+	return shares, err
 }
 
 // finish ends the epoch's account after all releases.

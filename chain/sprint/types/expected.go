@@ -20,15 +20,28 @@ type Registry interface {
 // Power knows who is registered and turns units into power.
 type Power interface {
 	// OpenEpoch freezes powers and VRF keys for the epoch. It is called once an epoch, after the
-	// earlier one was settled. An error halts the chain.
+	// earlier one was settled and PrepareEpoch was ready. An error halts the chain.
 	OpenEpoch(ctx context.Context, epoch uint64) error
 	// Miner says whether the address is registered, and if so whether it is jailed.
 	Miner(ctx context.Context, miner sdk.AccAddress) (registered, jailed bool, err error)
 	// Operator returns who runs the validator with the consensus address, nil if nobody is known.
 	Operator(ctx context.Context, consensus []byte) (sdk.AccAddress, error)
-	// SettleEpoch takes the units that survived, sorted by address; none says that no claim was
-	// valid. It is called once an epoch.
-	SettleEpoch(ctx context.Context, epoch uint64, shares []Share) error
+	// PrepareEpoch takes the next page of the units that survived, and does what else the opening of the
+	// epoch after it needs, a page of about so many entries; ready says that OpenEpoch may be called. It is
+	// called once a block after the settlement, also when it was ready before.
+	PrepareEpoch(ctx context.Context, settled Settled, entries uint32) (ready bool, err error)
+	// Sweep removes a page of what earlier epochs left. It may be called in any block.
+	Sweep(ctx context.Context, entries uint32) error
+}
+
+// Settled are the units of an epoch that survived.
+type Settled struct {
+	Epoch uint64
+	// Units is their sum: 0 says that no claim was valid.
+	Units uint64
+	// Next returns at most that many shares in the order of addresses, after an address or from the first;
+	// fewer if there are no more. Units may be 0.
+	Next func(ctx context.Context, after []byte, most int) ([]Share, error)
 }
 
 // Witness remembers what a node's mempool was shown before the deadline. It is the node's own and no
