@@ -18,6 +18,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/crypto/hd"
 	"github.com/cosmos/cosmos-sdk/crypto/keyring"
 	sdk "github.com/cosmos/cosmos-sdk/types"
+	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
 
 	"github.com/assaynet/assay/chain/params"
 	powertypes "github.com/assaynet/assay/chain/power/types"
@@ -29,6 +30,8 @@ const (
 	OperatorKey = "operator"
 
 	vrfFile = "vrf_key.json"
+	// keyringFolder is where the test backend keeps its files below a home.
+	keyringFolder = "keyring-test"
 )
 
 // Keys are the secrets of a node: the operator signs transactions, the consensus key votes
@@ -60,7 +63,12 @@ func OpenKeyring(home, backend string, cdc codec.Codec) (keyring.Keyring, error)
 	return kr, nil
 }
 
-// LoadKeys reads a node's keys and creates those that are missing.
+// ErrOperatorKey is a home that has a node's other keys and not the operator's. A new one
+// would be another miner: what the old one owns would be out of reach without a word.
+var ErrOperatorKey = errors.New("network: the operator's key is missing")
+
+// LoadKeys reads a node's keys and creates those that are missing. An operator's key is
+// created only where there is no other key either: else the error is ErrOperatorKey.
 func LoadKeys(home string, cdc codec.Codec) (*Keys, error) {
 	for _, dir := range []string{"config", "data"} {
 		if err := os.MkdirAll(filepath.Join(home, dir), 0o700); err != nil {
@@ -70,6 +78,9 @@ func LoadKeys(home string, cdc codec.Codec) (*Keys, error) {
 	cfg := defaultComet(home)
 	kr, err := OpenKeyring(home, keyring.BackendTest, cdc)
 	if err != nil {
+		return nil, err
+	}
+	if err := operatorPresent(kr, home, cfg.NodeKeyFile(), cfg.PrivValidatorKeyFile(), filepath.Join(home, "config", vrfFile)); err != nil {
 		return nil, err
 	}
 	operator, err := namedKey(kr, OperatorKey)
@@ -93,10 +104,33 @@ func LoadKeys(home string, cdc codec.Codec) (*Keys, error) {
 	}, nil
 }
 
+// operatorPresent refuses a home with other keys and no operator's. The operator's key is the
+// first that LoadKeys makes, so that a home in which it stopped half-way is none of these.
+func operatorPresent(kr keyring.Keyring, home string, others ...string) error {
+	_, err := kr.Key(OperatorKey)
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, sdkerrors.ErrKeyNotFound) {
+		return fmt.Errorf("network: key %s: %w", OperatorKey, err)
+	}
+	for _, path := range others {
+		_, err := os.Stat(path)
+		if err == nil {
+			return fmt.Errorf("%w: %s does not exist, but %s does; put back a copy of it, or move the other keys away for a new identity",
+				ErrOperatorKey, filepath.Join(home, keyringFolder, OperatorKey+".info"), path)
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("network: home: %w", err)
+		}
+	}
+	return nil
+}
+
 // namedKey returns the address of a key, which is created if it is missing.
 func namedKey(kr keyring.Keyring, name string) (sdk.AccAddress, error) {
 	record, err := kr.Key(name)
-	if err != nil {
+	if errors.Is(err, sdkerrors.ErrKeyNotFound) {
 		record, _, err = kr.NewMnemonic(name, keyring.English, sdk.FullFundraiserPath, keyring.DefaultBIP39Passphrase, hd.Secp256k1)
 	}
 	if err != nil {
