@@ -90,7 +90,10 @@ func Add(root *cobra.Command, cfg Config) error {
 	addTo(tx, "registry", storeCommand())
 	awaitInclusion(tx)
 
-	for _, c := range []*cobra.Command{tx, query, keys.Commands(), server.StatusCommand()} {
+	status := server.StatusCommand()
+	status.Example = "  assay status --node tcp://127.0.0.1:26601\n" +
+		"  assay status --node tcp://127.0.0.1:26601 | jq -r .sync_info.latest_block_height"
+	for _, c := range []*cobra.Command{tx, query, keys.Commands(), status} {
 		c.PersistentPreRunE = prepare(base)
 		if c.PersistentFlags().Lookup(flags.FlagHome) == nil {
 			c.PersistentFlags().String(flags.FlagHome, cfg.Home, "The node's home folder")

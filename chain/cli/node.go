@@ -258,7 +258,9 @@ func exportCommand(cfg Config) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export",
 		Short: "Print the state of a stopped node as a genesis file",
-		Args:  cobra.NoArgs,
+		Example: "  assay export > genesis.json\n" +
+			"  assay export --home ~/.cache/assay/devnet/node0 | jq .app_state.sprint",
+		Args: cobra.NoArgs,
 	}
 	home := homeFlag(cmd, cfg)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -22,6 +22,9 @@ func New() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "device",
 		Short: "List, check and benchmark the compute devices of this machine",
+		Example: "  assay device list\n" +
+			"  assay device check\n" +
+			"  assay device bench --device cpudev",
 	}
 	cmd.AddCommand(Subcommands()...)
 	return cmd
