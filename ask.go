@@ -45,28 +45,35 @@ func askCommand() *cobra.Command {
 			"--verify the receipt is run again here, on the reference device: the same tokens, or it is fraud.\n" +
 			"The same prompt, seed and sampling give the same answer from every miner.\n\n" +
 			"PROMPT - reads the prompt from standard input. Where the output is no terminal, only the\n" +
-			"answer's text is written. Exits non-zero when the miner refuses or the answer does not hold.",
+			"answer's text is written.\n\n" +
+			"Exit status: 0 the answer holds; 1 there is none (flags, payment, the miner refused, the connection was\n" +
+			"lost); 2 it contradicts itself or its receipt; 3 it holds, and --verify got another. With --output json\n" +
+			"an error is an object too: {\"verified\": false, \"error\": {\"kind\", \"message\"}}.",
 		Example: "  assay ask \"The Rays of Light \" --endpoint http://127.0.0.1:26604\n" +
 			"  assay ask \"The Rays of Light \" --endpoint http://127.0.0.1:26604 --temperature 0 --verify\n" +
 			"  echo -n \"By the Prism \" | assay ask - --endpoint http://127.0.0.1:26604 --output json | jq .receipt\n" +
 			"  assay ask \"The Rays \" --endpoint http://127.0.0.1:26604 --channel 1 --from client --grpc 127.0.0.1:26602",
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if o.output != "text" && o.output != "json" {
 				return fmt.Errorf("--output is %q; text or json", o.output)
 			}
+			defer func() {
+				if err != nil && o.output == "json" {
+					err = errors.Join(err, writeJSON(cmd.OutOrStdout(), verifyFailure{Error: failureOf(err)}))
+				}
+			}()
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			prompt := []byte(args[0])
 			if args[0] == "-" {
-				var err error
 				if prompt, err = io.ReadAll(io.LimitReader(cmd.InOrStdin(), commit.MaxPrompt+1)); err != nil {
 					return fmt.Errorf("read the prompt: %w", err)
 				}
 			}
 			out := cmd.OutOrStdout()
 			f, ok := out.(*os.File)
-			err := ask(ctx, o, prompt, out, ok && term.IsTerminal(int(f.Fd())))
+			err = ask(ctx, o, prompt, out, ok && term.IsTerminal(int(f.Fd())))
 			if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 				return errors.New("interrupted")
 			}

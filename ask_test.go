@@ -95,13 +95,13 @@ func TestAsk(t *testing.T) {
 
 	o.endpoint = serve(liar{models})
 	var fraud *recheck.ReceiptError
-	if out, err := run(o, false); !errors.As(err, &fraud) || out != "" {
+	if out, err := run(o, false); !errors.As(err, &fraud) || out != "" || failureOf(err).Kind != "false_answer" || exitStatus(err) != exitFalse {
 		t.Errorf("a wrong token: %q, %v", out, err)
 	}
 	o.endpoint, o.verify = honest, false
 	var refused *client.RefusedError
 	var out bytes.Buffer
-	if err := ask(t.Context(), o, bytes.Repeat([]byte("x"), 4096), &out, false); !errors.As(err, &refused) || refused.Code != "prompt_too_long" {
+	if err := ask(t.Context(), o, bytes.Repeat([]byte("x"), 4096), &out, false); !errors.As(err, &refused) || refused.Code != "prompt_too_long" || failureOf(err).Kind != "refused" || exitStatus(err) != exitFailed {
 		t.Errorf("a long prompt: %v", err)
 	}
 	for _, change := range []func(*askOptions){

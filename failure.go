@@ -5,14 +5,16 @@ import (
 	"errors"
 	"io"
 
+	"github.com/assaynet/assay/sdk/client"
 	"github.com/assaynet/assay/sdk/client/evidence"
+	"github.com/assaynet/assay/verifier/recheck"
 )
 
 // Exit statuses beside 0. Scripts tell by them what is wrong with a claim.
 const (
 	exitFailed  = 1 // the command could not be carried out
-	exitRefused = 2 // evidence that does not hold
-	exitFalse   = 3 // evidence that holds, of a false unit
+	exitRefused = 2 // evidence or an answer that does not hold
+	exitFalse   = 3 // evidence that holds, of a false unit or answer
 )
 
 // failure is an error as JSON. Kind is stable, Message is for people.
@@ -21,24 +23,37 @@ type failure struct {
 	Message string `json:"message"`
 }
 
-// kinds of errors with a status of their own; whatever else is "failed".
+// kinds of errors with a name of their own; whatever else is "failed".
 var kinds = []struct {
-	err    error
+	is     func(error) bool
 	kind   string
 	status int
 }{
-	{errFalseUnit, "false_unit", exitFalse},
-	{evidence.ErrFormat, "malformed", exitRefused},
-	{evidence.ErrHeader, "header", exitRefused},
-	{evidence.ErrTrust, "trust", exitRefused},
-	{evidence.ErrProof, "proof", exitRefused},
-	{evidence.ErrModule, "module", exitRefused},
-	{evidence.ErrOpening, "opening", exitRefused},
+	{is(errFalseUnit), "false_unit", exitFalse},
+	{is(evidence.ErrFormat), "malformed", exitRefused},
+	{is(evidence.ErrHeader), "header", exitRefused},
+	{is(evidence.ErrTrust), "trust", exitRefused},
+	{is(evidence.ErrProof), "proof", exitRefused},
+	{is(evidence.ErrModule), "module", exitRefused},
+	{is(evidence.ErrOpening), "opening", exitRefused},
+	{as[*recheck.ReceiptError], "false_answer", exitFalse},
+	{is(client.ErrForged), "forged", exitRefused},
+	{as[*client.RefusedError], "refused", exitFailed},
+	{as[*client.LostError], "lost", exitFailed},
+}
+
+func is(target error) func(error) bool {
+	return func(err error) bool { return errors.Is(err, target) }
+}
+
+func as[T error](err error) bool {
+	var target T
+	return errors.As(err, &target)
 }
 
 func exitStatus(err error) int {
 	for _, k := range kinds {
-		if errors.Is(err, k.err) {
+		if k.is(err) {
 			return k.status
 		}
 	}
@@ -52,7 +67,7 @@ func failureOf(err error) *failure {
 	}
 	f := &failure{Kind: "failed", Message: err.Error()}
 	for _, k := range kinds {
-		if errors.Is(err, k.err) {
+		if k.is(err) {
 			f.Kind = k.kind
 			break
 		}
