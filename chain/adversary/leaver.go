@@ -44,6 +44,21 @@ func (s Waiter) accomplice(p *Player, later int64) bool {
 	return q != nil && q != p && slices.Contains(s.Members, q.Index)
 }
 
+// Turncoat earns honestly for some epochs, and fakes from then on: by then it has something to forfeit.
+type Turncoat struct {
+	Faker
+	Honest int
+	epochs int
+}
+
+// Mine implements Strategy.
+func (s *Turncoat) Mine(p *Player) (*Claim, error) {
+	if s.epochs++; s.epochs <= s.Honest {
+		return Honest{}.Mine(p)
+	}
+	return s.Faker.Mine(p)
+}
+
 // Slow is an honest miner that validators do not reach: it opens its units on chain.
 type Slow struct{ Honest }
 

@@ -142,7 +142,7 @@ func Run(ctx context.Context, lab *Lab, plan Plan, scenarios []Scenario) ([]Row,
 	complete, left := 0, make([]int, plan.Replicates)
 	for i, s := range scenarios {
 		got[i] = make([]outcome, plan.Replicates)
-		key := fmt.Sprint(s.count, s.folds, s.allFolds, s.crossCheck, s.epochBlocks, s.slow)
+		key := fmt.Sprint(s.count, s.folds, s.allFolds, s.crossCheck, s.epochBlocks, s.otherName())
 		if _, ok := known[key]; !ok {
 			known[key] = i
 			base[i] = make([]outcome, plan.Replicates)

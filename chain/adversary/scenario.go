@@ -1,6 +1,8 @@
 package adversary
 
 import (
+	"fmt"
+
 	"github.com/assaynet/assay/chain/sprint/types"
 	"github.com/assaynet/assay/modules/catalog"
 )
@@ -36,8 +38,8 @@ type Scenario struct {
 	// epochBlocks is the length of an epoch if it is not 25: long enough that what is delayed in its audit does
 	// not delay the next one, whose deadline would be another's turn.
 	epochBlocks uint64
-	// slow: the first of the others is Slow, in the honest network too.
-	slow bool
+	// other is what the first of the others does, in the honest network too; nil: what is honest.
+	other func() Strategy
 }
 
 // of is a scenario with an adversary of several members that share one strategy.
@@ -69,14 +71,22 @@ func (s Scenario) change() func(*types.Params) {
 	return func(p *types.Params) { p.EpochBlocks = s.epochBlocks }
 }
 
+// otherName tells what the first of the others does apart from other strategies.
+func (s Scenario) otherName() string {
+	if s.other == nil {
+		return ""
+	}
+	return fmt.Sprintf("%T", s.other())
+}
+
 // members of the network; each call makes new ones.
 func (s Scenario) members(lab *Lab) []Member {
 	strategy := s.strategy(s.adversary())
 	out := make([]Member, participants)
 	for i := range out {
 		out[i].Folds = s.allFolds
-		if s.slow && i == 0 {
-			out[i].Strategy = Slow{}
+		if s.other != nil && i == 0 {
+			out[i].Strategy = s.other()
 		}
 		if i >= participants-s.count {
 			out[i].Folds, out[i].Strategy = s.folds, strategy
@@ -133,7 +143,9 @@ func Scenarios() []Scenario {
 		return s
 	}
 	answers := leaver("answers only", KindAnswer)
-	answers.slow, answers.epochBlocks = true, 2*longEpoch-1
+	answers.other, answers.epochBlocks = func() Strategy { return Slow{} }, 2*longEpoch-1
+	reports := leaver("reports only", KindReport)
+	reports.other = func() Strategy { return &Turncoat{Faker: Faker{Share: 0.1}, Honest: 4} }
 	waiter := check(of("coalition that waits for its own", 2, 7, func(m []int) Strategy { return Waiter{Members: m} }))
 	waiter.epochBlocks = longEpoch
 	silent := func(name string, members, folds int) Scenario {
@@ -163,6 +175,7 @@ func Scenarios() []Scenario {
 		leaver("verdicts only", KindVerdict),
 		leaver("cross-check only", KindChallenge, KindOpenKeyed),
 		answers,
+		reports,
 		delayer,
 		trader,
 		waiter,

@@ -20,8 +20,8 @@ import (
 // moreMoot bounds the reports that one block drops without a re-execution.
 const moreMoot = 100
 
-// adjudicate decides at most one report: the first of the queue, once its delay has passed. This
-// is where a block waits for the background.
+// adjudicate decides at most one report, once the delay of the first in the queue has passed. This is where a
+// block waits for the background.
 func (k Keeper) adjudicate(ctx context.Context, e sprinttypes.Epoch, r *types.Round, p types.Params) error {
 	height := sdk.UnwrapSDKContext(ctx).BlockHeight()
 	for range moreMoot {
@@ -36,11 +36,16 @@ func (k Keeper) adjudicate(ctx context.Context, e sprinttypes.Epoch, r *types.Ro
 		if height < report.Height+int64(p.ReportDelay) {
 			return nil
 		}
-		if err := k.queue.Remove(ctx, sequence); err != nil {
-			return err
-		}
 		moot, err := k.moot(ctx, e, *r, p, report)
 		if err != nil {
+			return err
+		}
+		if !moot {
+			if report, err = k.pick(ctx, report, height-int64(p.ReportDelay+1)/2); err != nil {
+				return err
+			}
+		}
+		if err := k.queue.Remove(ctx, sequence); err != nil {
 			return err
 		}
 		if !moot {
@@ -52,6 +57,42 @@ func (k Keeper) adjudicate(ctx context.Context, e sprinttypes.Epoch, r *types.Ro
 		}
 	}
 	return nil
+}
+
+// pick returns the report that is decided instead of the first in the queue: of the reports of units of its claim
+// that came until a height, one that its reporter drew before one that nobody did, and of these the one with the
+// lowest id. So neither the order within a block nor leaving a report out of it decides whose reports condemn a
+// claim and are rewarded for it. The first takes the other's place in the queue.
+func (k Keeper) pick(ctx context.Context, first types.Report, until int64) (types.Report, error) {
+	best := first
+	if first.Validator != "" {
+		return best, nil
+	}
+	err := k.queue.Walk(ctx, new(collections.Range[uint64]).StartExclusive(first.Sequence), func(_ uint64, id []byte) (bool, error) {
+		r, err := k.reports.Get(ctx, collections.Join(first.Epoch, id))
+		if err != nil || r.Height > until {
+			return true, err // those behind it came later still
+		}
+		if r.Claimant == first.Claimant && r.Validator == "" && before(r, best) {
+			best = r
+		}
+		return false, nil
+	})
+	if err != nil || best.Sequence == first.Sequence {
+		return best, err
+	}
+	first.Sequence, best.Sequence = best.Sequence, first.Sequence
+	if err := k.queue.Set(ctx, first.Sequence, first.Id); err != nil {
+		return best, err
+	}
+	return best, k.reports.Set(ctx, collections.Join(first.Epoch, first.Id), first)
+}
+
+func before(a, b types.Report) bool {
+	if a.Drawn != b.Drawn {
+		return a.Drawn
+	}
+	return bytes.Compare(a.Id, b.Id) < 0
 }
 
 // moot says whether nothing would follow from a report: the accused was condemned meanwhile.

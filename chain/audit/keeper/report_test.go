@@ -3,6 +3,8 @@ package keeper_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
 
 	"cosmossdk.io/math"
@@ -11,6 +13,7 @@ import (
 	"github.com/assaynet/assay/chain/internal/chaintest"
 	sprinttypes "github.com/assaynet/assay/chain/sprint/types"
 	"github.com/assaynet/assay/runtime/abi"
+	"github.com/assaynet/assay/verifier/commit"
 )
 
 func TestFalseUnitVoidsAfterTheDelay(t *testing.T) {
@@ -140,7 +143,7 @@ func TestRefusedReports(t *testing.T) {
 	p := auditParams()
 	p.MaxReports, p.MaxQueue = 3, 4
 	w := newWorld(t, sprintParams(), p, 10, 20)
-	w.claim(5, 8, 7)
+	w.claim(5, 8, 7, 8)
 	w.claim(6, 8)
 	stranger := chaintest.Address(9)
 	w.to(sprinttypes.PHASE_AUDIT)
@@ -217,6 +220,90 @@ func TestOneAdjudicationABlockAndNoSettlementBefore(t *testing.T) {
 		last = w.claimOf(5).FalseUnits
 	}
 	w.to(sprinttypes.PHASE_DONE)
+}
+
+// Whose reports are decided first does not follow from their order, nor from the block that took them if that is
+// within half the delay: drawn ones go first, then the lowest id. Others' claims and later reports wait.
+func TestTheOrderOfReportsDecidesNothing(t *testing.T) {
+	sp, ap := sprintParams(), auditParams()
+	sp.EpochBlocks, sp.AuditBlocks = 40, 24
+	ap.ReportDelay, ap.ForfeitUnits, ap.ExtraDraw, ap.MaxPending = 4, 100, 0, 20
+	setup := func(t *testing.T) (w *world, drawn, others []uint64) {
+		w = newWorld(t, sp, ap, 10, 20)
+		all := make([]uint64, 16)
+		for i := range all {
+			all[i] = uint64(i)
+		}
+		w.claim(5, 4, all...)
+		w.claim(6, 4, all...)
+		w.to(sprinttypes.PHASE_AUDIT)
+		drawn = w.drawOf(1, 5)
+		for _, i := range all {
+			if !slices.Contains(drawn, i) {
+				others = append(others, i)
+			}
+		}
+		if len(drawn) < 5 || len(others) < 2 {
+			t.Fatalf("validator 1 draws %v", drawn)
+		}
+		byID := func(a, b uint64) int {
+			x, y := commit.ReportID(w.epoch().Number, chaintest.Address(5), a), commit.ReportID(w.epoch().Number, chaintest.Address(5), b)
+			return bytes.Compare(x[:], y[:])
+		}
+		slices.SortFunc(drawn, byID)
+		slices.SortFunc(others, byID)
+		return w, drawn, others
+	}
+	own := func(w *world, index uint64) {
+		m, p := w.reportMsg(1, 5, index), w.proof(1)
+		m.VrfProof = p[:]
+		if err := w.report(m); err != nil {
+			w.tb.Fatal(err)
+		}
+	}
+	// decided runs until all reports against 5 are decided, and returns their order.
+	decided := func(w *world, n int) (order []uint64) {
+		for seen := w.statuses(); len(order) < n; seen = w.statuses() {
+			for index, s := range seen {
+				if s == types.REPORT_PROVEN && !slices.Contains(order, index) {
+					order = append(order, index)
+				}
+			}
+			w.reimport()
+			w.next()
+		}
+		return order
+	}
+	for _, late := range []int{0, 1, 2, 3} {
+		t.Run(fmt.Sprintf("the first comes %d blocks later", late), func(t *testing.T) {
+			w, drawn, others := setup(t)
+			w.mustReport(0, 5, others[0])
+			own(w, drawn[3])
+			own(w, drawn[1])
+			w.mustReport(0, 5, others[1])
+			w.blocks(late)
+			own(w, drawn[0])
+			want := []uint64{drawn[0], drawn[1], drawn[3], others[0], others[1]}
+			if late > 2 { // half the delay is two blocks
+				want[0], want[1] = want[1], want[0]
+			}
+			if got := decided(w, 5); !slices.Equal(got, want) {
+				t.Errorf("decided in the order %v, want %v", got, want)
+			}
+		})
+	}
+	t.Run("another claim", func(t *testing.T) {
+		w, drawn, _ := setup(t)
+		m := w.reportMsg(0, 6, 15)
+		if err := w.report(m); err != nil {
+			t.Fatal(err)
+		}
+		own(w, drawn[0])
+		w.blocks(5)
+		if w.claimOf(6).FalseUnits != 1 || w.claimOf(5).FalseUnits != 0 {
+			t.Errorf("claims have %d and %d false units", w.claimOf(6).FalseUnits, w.claimOf(5).FalseUnits)
+		}
+	})
 }
 
 func TestOkOverAFalseUnitIsPunished(t *testing.T) {
