@@ -66,7 +66,7 @@ type Row struct {
 // from there on nobody of it has a claim, a seat or a block, and what it holds does not change
 // (TestTheBarredEarnNothing).
 func simulate(ctx context.Context, lab *Lab, s Scenario, salt uint64, epochs int) (out outcome, err error) {
-	w, err := newWorld(ctx, lab, s.module, salt, s.crossCheck, s.change(), s.members(lab))
+	w, err := newWorld(ctx, lab, s.module, salt, s.crossCheck, s.change, s.members(lab))
 	if err != nil {
 		return out, err
 	}
@@ -142,7 +142,7 @@ func Run(ctx context.Context, lab *Lab, plan Plan, scenarios []Scenario) ([]Row,
 	complete, left := 0, make([]int, plan.Replicates)
 	for i, s := range scenarios {
 		got[i] = make([]outcome, plan.Replicates)
-		key := fmt.Sprint(s.count, s.folds, s.allFolds, s.crossCheck, s.epochBlocks, s.otherName())
+		key := fmt.Sprint(s.count, s.folds, s.allFolds, s.crossCheck, s.epochBlocks, s.sparse, s.otherName())
 		if _, ok := known[key]; !ok {
 			known[key] = i
 			base[i] = make([]outcome, plan.Replicates)

@@ -3,6 +3,7 @@ package adversary
 import (
 	"fmt"
 
+	audittypes "github.com/assaynet/assay/chain/audit/types"
 	"github.com/assaynet/assay/chain/sprint/types"
 	"github.com/assaynet/assay/modules/catalog"
 )
@@ -38,6 +39,9 @@ type Scenario struct {
 	// epochBlocks is the length of an epoch if it is not 25: long enough that what is delayed in its audit does
 	// not delay the next one, whose deadline would be another's turn.
 	epochBlocks uint64
+	// sparse: the audit's parameters are such that two accomplices in a row make fewer blocks than half a report's
+	// delay, and that two validators seldom draw the same unit in a further round, as in claims of normal size.
+	sparse bool
 	// other is what the first of the others does, in the honest network too; nil: what is honest.
 	other func() Strategy
 }
@@ -63,12 +67,14 @@ func (s Scenario) adversary() []int {
 	return m
 }
 
-// change sets what differs from the parameters of the other scenarios, nil for nothing.
-func (s Scenario) change() func(*types.Params) {
-	if s.epochBlocks == 0 {
-		return nil
+// change sets what differs from the parameters of the other scenarios.
+func (s Scenario) change(sprint *types.Params, audit *audittypes.Params) {
+	if s.epochBlocks > 0 {
+		sprint.EpochBlocks = s.epochBlocks
 	}
-	return func(p *types.Params) { p.EpochBlocks = s.epochBlocks }
+	if s.sparse {
+		audit.ReportDelay, audit.ExtraDraw = 6, 40
+	}
 }
 
 // otherName tells what the first of the others does apart from other strategies.
@@ -145,6 +151,7 @@ func Scenarios() []Scenario {
 	answers := leaver("answers only", KindAnswer)
 	answers.other, answers.epochBlocks = func() Strategy { return Slow{} }, 2*longEpoch-1
 	reports := leaver("reports only", KindReport)
+	reports.sparse = true
 	reports.other = func() Strategy { return &Turncoat{Faker: Faker{Share: 0.1}, Honest: 4} }
 	waiter := check(of("coalition that waits for its own", 2, 7, func(m []int) Strategy { return Waiter{Members: m} }))
 	waiter.epochBlocks = longEpoch

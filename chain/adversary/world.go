@@ -105,7 +105,7 @@ func NewWorld(ctx context.Context, lab *Lab, module string, salt uint64, crossCh
 }
 
 // newWorld is NewWorld with other parameters, unless change is nil.
-func newWorld(ctx context.Context, lab *Lab, module string, salt uint64, crossCheck bool, change func(*sprinttypes.Params), members []Member) (*World, error) {
+func newWorld(ctx context.Context, lab *Lab, module string, salt uint64, crossCheck bool, change func(*sprinttypes.Params, *audittypes.Params), members []Member) (*World, error) {
 	root := sha256.Sum256(binary.LittleEndian.AppendUint64([]byte("assay/adversary/1"), salt))
 	w := &World{random: rand.New(rand.NewChaCha8(root)), refusals: make(map[string]int)}
 	var err error
@@ -162,15 +162,15 @@ func newWorld(ctx context.Context, lab *Lab, module string, salt uint64, crossCh
 	}
 	sg, ag := sprinttypes.DefaultGenesis(), audittypes.DefaultGenesis()
 	sg.Params = sprintParams(uint64(members[0].Folds)*fold, len(members))
-	if change != nil {
-		change(&sg.Params)
-	}
-	if err := w.sprint.InitGenesis(w.ctx, *sg); err != nil {
-		return nil, err
-	}
 	ag.Params.Challenges = 0
 	if crossCheck {
 		ag.Params.Challenges = audittypes.ProductionParams().Challenges
+	}
+	if change != nil {
+		change(&sg.Params, &ag.Params)
+	}
+	if err := w.sprint.InitGenesis(w.ctx, *sg); err != nil {
+		return nil, err
 	}
 	if err := w.audit.InitGenesis(w.ctx, *ag); err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	audittypes "github.com/assaynet/assay/chain/audit/types"
 	sprinttypes "github.com/assaynet/assay/chain/sprint/types"
 	"github.com/assaynet/assay/modules/catalog"
 )
@@ -168,7 +169,7 @@ func TestApproximationsChangeDigests(t *testing.T) {
 }
 
 // unprompted turns off what proposers are paid for taking what auditors send.
-func unprompted(p *sprinttypes.Params) { p.PromptBps = 0 }
+func unprompted(p *sprinttypes.Params, _ *audittypes.Params) { p.PromptBps = 0 }
 
 // Honest participants of both modules are paid alike, but for what blocks they took, and the chain refuses nothing that they send.
 func TestHonestWorld(t *testing.T) {
