@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -54,32 +55,32 @@ func (tn *testNetwork) at(node int, args ...string) []string {
 	return append(args, "--home", m.Home, "--node", "tcp://"+m.Addresses.RPC, "--output", "json")
 }
 
-// deliver sends a transaction by command and returns its result from the block.
+// deliver sends a transaction of a node's operator and returns what became of it.
 func (tn *testNetwork) deliver(ctx context.Context, t *testing.T, node int, args ...string) (code uint32, log string) {
 	t.Helper()
 	args = append(args, "--from", "operator", "--keyring-backend", "test", "--chain-id", chainID, "--yes",
 		"--gas", "800000", "--fees", "1000ngnk")
-	out := runJSON(ctx, t, tn.at(node, args...)...)
-	if c := out["code"].(float64); c != 0 {
-		return uint32(c), out["raw_log"].(string)
+	return sent(ctx, t, tn.at(node, args...)...)
+}
+
+// sent sends a transaction by command, which waits for its block and fails exactly if the chain refuses it.
+func sent(ctx context.Context, t *testing.T, args ...string) (code uint32, log string) {
+	t.Helper()
+	out, err := run(ctx, args...)
+	if err != nil && !errors.Is(err, cli.ErrRefused) {
+		t.Fatalf("assay %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
-	hash := out["txhash"].(string)
-	for {
-		got, err := run(ctx, tn.at(node, "query", "tx", hash)...)
-		if err == nil {
-			var v struct {
-				Code uint32 `json:"code"`
-				Log  string `json:"raw_log"`
-			}
-			if err := json.Unmarshal([]byte(got), &v); err != nil {
-				t.Fatal(err)
-			}
-			return v.Code, v.Log
-		}
-		if err := tn.nodes[node].WaitHeight(ctx, tn.nodes[node].Height()+1); err != nil {
-			t.Fatalf("transaction %s: %v", hash, err)
-		}
+	var v struct {
+		Code uint32 `json:"code"`
+		Log  string `json:"raw_log"`
 	}
+	if err := json.Unmarshal([]byte(out), &v); err != nil {
+		t.Fatalf("assay %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	if refused := err != nil; refused != (v.Code != 0) {
+		t.Fatalf("assay %s: code %d, and ends with %v", strings.Join(args, " "), v.Code, err)
+	}
+	return v.Code, v.Log
 }
 
 // commands drives keys, queries and transactions.
@@ -154,19 +155,15 @@ func govern(ctx context.Context, t *testing.T, tn *testNetwork) {
 	}
 	// The account of the fifth key has coins but no power.
 	voter := tn.layout.Accounts["researcher"]
-	vote := runJSON(ctx, t, "tx", "gov", "vote", "1", "yes", "--home", tn.layout.Dir, "--node", "tcp://"+tn.layout.Members[0].Addresses.RPC,
+	code, log := sent(ctx, t, "tx", "gov", "vote", "1", "yes", "--home", tn.layout.Dir, "--node", "tcp://"+tn.layout.Members[0].Addresses.RPC,
 		"--output", "json", "--from", "researcher", "--keyring-backend", "test", "--chain-id", chainID, "--yes", "--gas", "600000", "--fees", "1000ngnk")
-	if vote["code"].(float64) != 0 {
-		t.Fatalf("vote of %s was refused before the block: %v", voter, vote)
+	if code == 0 || !strings.Contains(log, "no governance weight") {
+		t.Fatalf("vote of %s, without weight: code %d: %s", voter, code, log)
 	}
 	for i := range 3 {
 		if code, log := tn.deliver(ctx, t, i, "tx", "gov", "vote", "1", "yes"); code != 0 {
 			t.Fatalf("vote of node %d: code %d: %s", i, code, log)
 		}
-	}
-	result := runJSON(ctx, t, tn.at(0, "query", "tx", vote["txhash"].(string))...)
-	if log := result["raw_log"].(string); result["code"].(float64) == 0 || !strings.Contains(log, "no governance weight") {
-		t.Fatalf("vote without weight: %v", result)
 	}
 	for {
 		proposal := runJSON(ctx, t, tn.at(0, "query", "gov", "proposal", "1")...)["proposal"].(map[string]any)
