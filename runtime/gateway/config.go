@@ -119,7 +119,8 @@ type Limits struct {
 	Runs int
 	// Waiting is how many more may wait for a place. Default 16.
 	Waiting int
-	// Connections is how many WebSockets may be open. Default 256.
+	// Connections is how many WebSockets may be open, and how many completions
+	// under way. Default 256 each.
 	Connections int
 	// FrameBytes bounds a client's frame. Default: a full prompt in base64
 	// with room for the rest.
@@ -164,6 +165,7 @@ const (
 	CodeUnknownModel  Code = "unknown_model"   // no offer has this module and model
 	CodePayment       Code = "payment"         // voucher missing, wrong or too small
 	CodeBusy          Code = "busy"            // no place free; try again later
+	CodeTooSlow       Code = "too_slow"        // body not sent, or answer not read, in time
 	CodeInternal      Code = "internal"        // the host failed
 )
 

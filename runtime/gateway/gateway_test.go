@@ -341,7 +341,7 @@ func TestCompletions(t *testing.T) {
 	}
 	_, body = post(`{"model":"opticks","prompt":"The rays ","max_tokens":8,"temperature":0,"stream":true}`)
 	var text string
-	for event := range strings.SplitSeq(string(body), "\n\n") {
+	for event := range strings.SplitSeq(string(body), "\n") {
 		data, ok := strings.CutPrefix(event, "data: {")
 		if !ok {
 			continue

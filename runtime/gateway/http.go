@@ -78,6 +78,7 @@ var httpStatus = map[Code]int{
 	CodeUnknownModel:  http.StatusNotFound,
 	CodePayment:       http.StatusPaymentRequired,
 	CodeBusy:          http.StatusServiceUnavailable,
+	CodeTooSlow:       http.StatusRequestTimeout,
 	CodeInternal:      http.StatusInternalServerError,
 }
 

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"os"
+	"time"
 
 	"lukechampine.com/blake3"
 
@@ -41,15 +43,26 @@ type completionUsage struct {
 	TotalTokens      uint32 `json:"total_tokens"`
 }
 
-// completion is an answer or one chunk of a stream. Assay is an extension: the
-// request as it was run and its signed receipt, in the last chunk.
+// completion is an answer or one chunk of a stream. Assay is an extension: each
+// token with its digest, and in the last chunk the request as it was run and its
+// signed receipt.
 type completion struct {
 	ID      string             `json:"id"`
 	Object  string             `json:"object"`
 	Model   string             `json:"model"`
 	Choices []completionChoice `json:"choices"`
 	Usage   *completionUsage   `json:"usage,omitempty"`
-	Assay   *completionProof   `json:"assay,omitempty"`
+	// Assay is a *completionToken, or a *completionProof in the last chunk.
+	Assay any `json:"assay,omitempty"`
+}
+
+// completionToken is the token of a chunk as the WebSocket sends it: with it a
+// client can check a stream against its receipt.
+type completionToken struct {
+	Seq    uint32 `json:"seq"`
+	Token  uint32 `json:"token"`
+	Text   []byte `json:"text"`   // base64; the chunk's own text has whole characters only
+	Digest []byte `json:"digest"` // running digest, 32 bytes
 }
 
 type completionProof struct {
@@ -72,7 +85,18 @@ func (s *Server) serveModels(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *Server) serveCompletions(w http.ResponseWriter, r *http.Request) {
+	select {
+	case s.calls <- struct{}{}:
+		defer func() { <-s.calls }()
+	default:
+		writeError(w, &RefusedError{Code: CodeBusy, Message: "too many connections; try again later"})
+		return
+	}
 	c, req, err := s.decodeCompletion(w, r)
+	var from uint32
+	if err == nil {
+		from, err = lastEvent(r)
+	}
 	if err != nil {
 		writeError(w, refusal(err))
 		return
@@ -87,7 +111,7 @@ func (s *Server) serveCompletions(w http.ResponseWriter, r *http.Request) {
 	hash := req.Hash()
 	out := &completionWriter{s: s, w: w, req: req, channel: channel, id: fmt.Sprintf("cmpl-%x", hash[:12]), model: c.Model}
 	if c.Stream {
-		out.streamed(r.Context(), run)
+		out.streamed(r.Context(), run, from)
 	} else {
 		out.whole(r.Context(), run)
 	}
@@ -95,14 +119,23 @@ func (s *Server) serveCompletions(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) decodeCompletion(w http.ResponseWriter, r *http.Request) (completionRequest, commit.Request, error) {
 	var c completionRequest
+	// A body that trickles must not hold its place for ever. The deadline is
+	// the connection's: it ends with the body, but stays where the rest of a
+	// body is still to be thrown away.
+	rc := http.NewResponseController(w)
+	_ = rc.SetReadDeadline(time.Now().Add(s.cfg.Limits.Idle)) // a connection without deadlines is a test's
 	body := http.MaxBytesReader(w, r.Body, s.cfg.Limits.FrameBytes)
 	if err := json.NewDecoder(body).Decode(&c); err != nil {
 		var big *http.MaxBytesError
 		if errors.As(err, &big) {
 			return c, commit.Request{}, Refuse(CodeFrameTooLarge, "body above %d bytes", big.Limit)
 		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return c, commit.Request{}, Refuse(CodeTooSlow, "no whole body in %v", s.cfg.Limits.Idle)
+		}
 		return c, commit.Request{}, Refuse(CodeBadRequest, "body is not the JSON of a completion: %v", err)
 	}
+	_ = rc.SetReadDeadline(time.Time{})
 	var offer *Offer
 	for _, o := range s.cfg.Engine.Offers() {
 		if o.Name == c.Model || c.Model == "" {
@@ -203,40 +236,4 @@ func (o *completionWriter) whole(ctx context.Context, run *run) {
 		return
 	}
 	writeJSON(o.w, http.StatusOK, c)
-}
-
-// streamed answers with server-sent events, as OpenAI's stream: true.
-func (o *completionWriter) streamed(ctx context.Context, run *run) {
-	rc := http.NewResponseController(o.w)
-	o.w.Header().Set("Content-Type", "text/event-stream")
-	o.w.Header().Set("Cache-Control", "no-cache")
-	event := func(v any) bool {
-		b, err := json.Marshal(v)
-		if err != nil {
-			return false
-		}
-		_, err = fmt.Fprintf(o.w, "data: %s\n\n", b)
-		return err == nil && rc.Flush() == nil
-	}
-	for seq := uint32(0); ; seq++ {
-		t, ok, err := run.next(ctx, seq)
-		if err != nil {
-			return
-		}
-		if !ok {
-			break
-		}
-		if !event(o.chunk(string(t.Text), nil)) {
-			return
-		}
-	}
-	c, err := o.last(run, "")
-	if err != nil {
-		r := refusal(err)
-		event(map[string]any{"error": map[string]any{"message": r.Message, "code": r.Code}})
-		return
-	}
-	if event(c) {
-		_, _ = fmt.Fprint(o.w, "data: [DONE]\n\n")
-	}
 }

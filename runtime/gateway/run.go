@@ -31,8 +31,9 @@ type run struct {
 	wake   chan struct{} // closed and replaced at every change
 
 	cancel    context.CancelFunc
-	followers int  // the server's lock guards it
-	gone      bool // out of the server's table; the server's lock guards it
+	expired   chan struct{} // closed when it is out of the server's table
+	followers int           // the server's lock guards it
+	gone      bool          // out of the server's table; the server's lock guards it
 
 	pay      sync.Mutex // held while a receipt is made; before mu
 	bills    map[uint64]Bill
@@ -82,7 +83,7 @@ func (r *run) ended() bool {
 }
 
 func newRun(cancel context.CancelFunc) *run {
-	return &run{wake: make(chan struct{}), cancel: cancel, bills: map[uint64]Bill{}, receipts: map[uint64]signed{}}
+	return &run{wake: make(chan struct{}), expired: make(chan struct{}), cancel: cancel, bills: map[uint64]Bill{}, receipts: map[uint64]signed{}}
 }
 
 func (r *run) changed() {
@@ -104,6 +105,19 @@ func (r *run) finish(res Result, err error) {
 	defer r.mu.Unlock()
 	r.done, r.result, r.err = true, res, err
 	r.changed()
+}
+
+// lags reports whether token number seq is there and the run was forgotten
+// meanwhile: who has not taken in the answer by then reads too slowly.
+func (r *run) lags(seq uint32) bool {
+	select {
+	case <-r.expired:
+	default:
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return int(seq) < len(r.tokens)
 }
 
 // next waits for token number seq. ok is false when the run ended before it;

@@ -26,6 +26,7 @@ type Server struct {
 	mu    sync.Mutex
 	runs  map[[32]byte]*run // by request hash
 	conns int
+	calls chan struct{} // a token for each completion under way
 	slots chan struct{} // a token for each run at work
 	queue chan struct{} // a token for each run at work or waiting
 }
@@ -42,6 +43,7 @@ func New(cfg Config, log *slog.Logger) (*Server, error) {
 	s := &Server{
 		cfg: cfg, log: log, mux: http.NewServeMux(),
 		runs:  make(map[[32]byte]*run),
+		calls: make(chan struct{}, cfg.Limits.Connections),
 		slots: make(chan struct{}, cfg.Limits.Runs),
 		queue: make(chan struct{}, cfg.Limits.Runs+cfg.Limits.Waiting),
 	}
@@ -133,18 +135,20 @@ func (s *Server) work(ctx context.Context, hash [32]byte, req commit.Request, r 
 	defer r.cancel()
 	s.perform(ctx, hash, req, r)
 	<-s.queue
+	// A host's failure is nobody's answer: who asks again is given a new run.
 	if _, err := r.outcome(); err == nil {
 		s.charge(req, r)
-	}
-	t := time.NewTimer(s.cfg.Limits.Keep)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-s.ctx.Done():
+		t := time.NewTimer(s.cfg.Limits.Keep)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-s.ctx.Done():
+		}
 	}
 	s.mu.Lock()
 	delete(s.runs, hash)
 	r.gone = true
+	close(r.expired)
 	last := r.followers == 0
 	s.mu.Unlock()
 	if last { // otherwise the last follower's release does it

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"time"
 
@@ -15,6 +16,15 @@ var upgrader = websocket.Upgrader{
 	// page may connect.
 	CheckOrigin: func(*http.Request) bool { return true },
 }
+
+// parting is how long the last frame of a connection may take.
+const parting = time.Second
+
+// Why a connection is closed from here.
+var (
+	errSilent = errors.New("neither frame nor pong")
+	errSlow   = errors.New("the answer was not read before it was forgotten")
+)
 
 // serveStream holds one WebSocket: requests one after the other, each
 // answered by token frames and a receipt, or by an error frame.
@@ -29,8 +39,10 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request) {
 		return // Upgrade has answered
 	}
 	c := &conn{s: s, ws: ws, idle: s.cfg.Limits.Idle, frames: make(chan []byte, 1)}
-	c.ctx, c.cancel = context.WithCancel(s.ctx)
+	c.ctx, c.cancel = context.WithCancelCause(s.ctx)
 	defer c.close()
+	// A write to a client that does not read must not hold up the end.
+	context.AfterFunc(c.ctx, func() { time.AfterFunc(parting, func() { ws.Close() }) })
 	ws.SetReadLimit(s.cfg.Limits.FrameBytes)
 	s.wg.Add(1)
 	go func() {
@@ -67,17 +79,17 @@ type conn struct {
 	frames chan []byte
 
 	ctx    context.Context
-	cancel context.CancelFunc
+	cancel context.CancelCauseFunc
 }
 
 func (c *conn) close() {
-	c.cancel()
+	c.cancel(nil)
 	c.ws.Close()
 }
 
 // read hands messages to serve. Pongs and messages both count as life.
 func (c *conn) read() {
-	defer c.cancel()
+	defer c.cancel(nil)
 	alive := func() error { return c.ws.SetReadDeadline(time.Now().Add(c.idle)) }
 	c.ws.SetPongHandler(func(string) error { return alive() })
 	for {
@@ -87,6 +99,10 @@ func (c *conn) read() {
 		kind, msg, err := c.ws.ReadMessage()
 		if errors.Is(err, websocket.ErrReadLimit) {
 			return // gorilla has sent close code 1009, message too big
+		}
+		var timeout net.Error
+		if errors.As(err, &timeout) && timeout.Timeout() {
+			c.cancel(errSilent)
 		}
 		if err != nil {
 			return
@@ -108,8 +124,7 @@ func (c *conn) serve() {
 	for {
 		select {
 		case <-c.ctx.Done():
-			deadline := time.Now().Add(time.Second)
-			_ = c.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseGoingAway, ""), deadline)
+			c.part(context.Cause(c.ctx))
 			return
 		case <-ping.C:
 			if c.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(c.idle)) != nil {
@@ -117,10 +132,27 @@ func (c *conn) serve() {
 			}
 		case msg := <-c.frames:
 			if err := c.answer(msg, ping.C); err != nil {
+				c.part(err)
 				return
 			}
 		}
 	}
+}
+
+// part tells the client why the connection ends; a client that is gone hears nothing.
+func (c *conn) part(err error) {
+	code, why := websocket.CloseGoingAway, "the miner is shutting down"
+	if c.s.ctx.Err() == nil {
+		switch {
+		case errors.Is(err, errSlow):
+			code, why = websocket.CloseTryAgainLater, err.Error()
+		case errors.Is(err, errSilent):
+			code, why = websocket.ClosePolicyViolation, err.Error()
+		default:
+			return
+		}
+	}
+	_ = c.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, why), time.Now().Add(parting))
 }
 
 // answer serves one request; an error means that the connection is gone.
@@ -152,6 +184,7 @@ func (c *conn) answer(msg []byte, ping <-chan time.Time) error {
 func (c *conn) stream(r *run, from uint32, ping <-chan time.Time) error {
 	// Pings must go out while a token takes long, so waiting happens in
 	// slices no longer than the ping interval.
+	began := time.Now()
 	for seq := from; ; {
 		ctx, cancel := context.WithTimeout(c.ctx, c.idle/3)
 		t, ok, err := r.next(ctx, seq)
@@ -164,13 +197,16 @@ func (c *conn) stream(r *run, from uint32, ping <-chan time.Time) error {
 		default:
 		}
 		if c.ctx.Err() != nil {
-			return c.ctx.Err()
+			return context.Cause(c.ctx)
 		}
 		if err != nil {
 			continue // a slice ended
 		}
 		if !ok {
 			return nil
+		}
+		if seq > from && time.Since(began) > c.s.cfg.Limits.Keep && r.lags(seq) {
+			return errSlow
 		}
 		if err := c.write(ServerFrame{Type: FrameToken, Seq: t.Seq, Token: t.ID, Text: t.Text, Digest: t.Digest[:]}); err != nil {
 			return err
@@ -180,6 +216,9 @@ func (c *conn) stream(r *run, from uint32, ping <-chan time.Time) error {
 }
 
 func (c *conn) refuse(err error) error {
+	if c.s.ctx.Err() != nil {
+		return c.s.ctx.Err() // an end is no refusal: the client comes back for the rest
+	}
 	r := refusal(err)
 	return c.write(ServerFrame{Type: FrameError, Code: r.Code, Message: r.Message})
 }
