@@ -193,7 +193,7 @@ func (p *participant) serve(addr string, h http.Handler) error {
 }
 
 func (p *participant) serveOn(l net.Listener, h http.Handler) {
-	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
 	p.servers = append(p.servers, s)
 	p.background(func() error { return s.Serve(l) }, http.ErrServerClosed)
 }

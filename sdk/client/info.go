@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/assaynet/assay/verifier/commit"
 )
@@ -48,8 +49,18 @@ type Info struct {
 // maxAnswer bounds an HTTP answer of a miner.
 const maxAnswer = 1 << 20
 
-// GetInfo asks a miner's gateway about itself. endpoint is its base URL.
+// infoTimeout is how long a miner may take to tell about itself.
+const infoTimeout = 30 * time.Second
+
+// GetInfo asks a miner's gateway about itself, for 30 s at most. endpoint is
+// its base URL.
 func GetInfo(ctx context.Context, endpoint string) (*Info, error) {
+	return getInfo(ctx, endpoint, infoTimeout)
+}
+
+func getInfo(ctx context.Context, endpoint string, timeout time.Duration) (*Info, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint+"/assay/v1/info", nil)
 	if err != nil {
 		return nil, fmt.Errorf("client: endpoint %q: %w", endpoint, err)

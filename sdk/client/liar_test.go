@@ -26,6 +26,7 @@ type script struct {
 	receipt commit.Receipt
 	key     *secp256k1.PrivKey // signs the receipt
 	pub     []byte             // goes with it; nil: key's
+	cut     int                // bytes that the receipt lacks
 	raw     func(*websocket.Conn)
 	info    string // answer to GET /assay/v1/info
 }
@@ -77,7 +78,7 @@ func (s *script) serve(t *testing.T) string {
 			if pub == nil {
 				pub = s.key.PubKey().Bytes()
 			}
-			if ws.WriteJSON(gateway.ServerFrame{Type: gateway.FrameReceipt, Seq: 3, Receipt: s.receipt.Bytes(), Signature: sig, PublicKey: pub}) != nil {
+			if ws.WriteJSON(gateway.ServerFrame{Type: gateway.FrameReceipt, Seq: 3, Receipt: s.receipt.Bytes()[:len(s.receipt.Bytes())-s.cut], Signature: sig, PublicKey: pub}) != nil {
 				return
 			}
 		}
@@ -129,10 +130,13 @@ func TestLiesAreNoticed(t *testing.T) {
 		"a key off the curve":       func(s *script) { s.pub = make([]byte, 33) },
 		"receipt that is none": send(websocket.TextMessage,
 			`{"type":"receipt","receipt":"AAAA","signature":"AAAA","public_key":"AAAA"}`),
-		"unknown frame":   send(websocket.TextMessage, `{"type":"surprise"}`),
-		"not JSON":        send(websocket.TextMessage, `hello`),
-		"binary":          send(websocket.BinaryMessage, `{"type":"token"}`),
-		"oversized frame": send(websocket.TextMessage, `{"type":"token","text":"`+strings.Repeat("A", 1<<20)+`"}`),
+		"truncated receipt": func(s *script) { s.cut = 1 },
+		"receipt cut short": func(s *script) { s.cut = 40 },
+		"no receipt at all": func(s *script) { s.cut = len(s.receipt.Bytes()) },
+		"unknown frame":     send(websocket.TextMessage, `{"type":"surprise"}`),
+		"not JSON":          send(websocket.TextMessage, `hello`),
+		"binary":            send(websocket.BinaryMessage, `{"type":"token"}`),
+		"oversized frame":   send(websocket.TextMessage, `{"type":"token","text":"`+strings.Repeat("A", 1<<20)+`"}`),
 	} {
 		t.Run(name, func(t *testing.T) {
 			req := scriptRequest()

@@ -155,7 +155,7 @@ func (p *Payer) save(b books) error {
 
 // stream pays for one answer and follows it.
 func (p *Payer) stream(ctx context.Context, endpoint string, s *stream) (*Answer, error) {
-	info, err := GetInfo(ctx, endpoint)
+	info, err := getInfo(ctx, endpoint, s.opt.Idle)
 	if err != nil {
 		return nil, err
 	}

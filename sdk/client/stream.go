@@ -57,10 +57,14 @@ type StreamOptions struct {
 	Token func(Token)
 	// Retries is how often in a row, without a token between, a lost
 	// connection is opened again; the answer goes on from the token where it
-	// broke. Default 5; negative: never.
+	// broke. Default 12, half a minute with the default Pause, in which a miner
+	// is started again; negative: never.
 	Retries int
-	// Idle is how long the connection may be silent: neither frames nor
-	// pings. Default 30 s.
+	// Pause is the wait before the first of them, doubled with each up to 100
+	// times it. Default 50 ms.
+	Pause time.Duration
+	// Idle is how long the connection may be silent: no handshake, neither
+	// frames nor pings. Default 30 s.
 	Idle time.Duration
 	// Stall is how long a miner that does ping may go without a frame.
 	// Default 5 min.
@@ -109,7 +113,10 @@ func Stream(ctx context.Context, endpoint string, req commit.Request, opt Stream
 		return nil, fmt.Errorf("client: endpoint %q is not an http or https URL", endpoint)
 	}
 	if opt.Retries == 0 {
-		opt.Retries = 5
+		opt.Retries = 12
+	}
+	if opt.Pause <= 0 {
+		opt.Pause = 50 * time.Millisecond
 	}
 	if opt.Idle <= 0 {
 		opt.Idle = 30 * time.Second
@@ -146,7 +153,7 @@ func (s *stream) follow(ctx context.Context) error {
 		if !errors.As(err, &lost) || try >= s.opt.Retries {
 			return err
 		}
-		wait := time.NewTimer(min(time.Second, 50*time.Millisecond<<min(try, 5)))
+		wait := time.NewTimer(min(100*s.opt.Pause, s.opt.Pause<<min(try, 7)))
 		select {
 		case <-wait.C:
 		case <-ctx.Done():
@@ -176,7 +183,8 @@ type stream struct {
 
 // once runs one connection until the receipt.
 func (s *stream) once(ctx context.Context) error {
-	ws, resp, err := websocket.DefaultDialer.DialContext(ctx, s.url, nil)
+	dialer := websocket.Dialer{Proxy: http.ProxyFromEnvironment, HandshakeTimeout: s.opt.Idle}
+	ws, resp, err := dialer.DialContext(ctx, s.url, nil)
 	if err != nil {
 		if resp != nil && resp.StatusCode < http.StatusInternalServerError {
 			return fmt.Errorf("client: %s does not stream answers: %s", s.url, resp.Status)
@@ -264,7 +272,12 @@ func (s *stream) take(f serverFrame) (done bool, err error) {
 		}
 		return true, s.charged()
 	case "error":
-		return false, &RefusedError{Code: f.Code, Message: f.Message}
+		refused := &RefusedError{Code: f.Code, Message: f.Message}
+		if f.Code == "busy" && len(s.answer.Tokens) > 0 {
+			// It had taken the request: it was started again and has no place yet.
+			return false, &LostError{refused}
+		}
+		return false, refused
 	}
 	return false, fmt.Errorf("%w: frame type %.20q", ErrForged, f.Type)
 }
