@@ -193,7 +193,7 @@ func TestEventsKeepCharactersWhole(t *testing.T) {
 // While a token takes long, comments show that the miner is there.
 func TestEventsAreKeptAlive(t *testing.T) {
 	gate := make(chan struct{})
-	_, srv, _ := serveWith(t, gateway.Config{Engine: gated{realEngine(t), gate}, Limits: gateway.Limits{Idle: 300 * time.Millisecond}})
+	_, srv, _ := serveWith(t, gateway.Config{Engine: gated{realEngine(t), gate}, Limits: gateway.Limits{Idle: 3 * time.Second}})
 	n, tokens := 0, 0
 	done, _ := events(t, srv.URL, eventsBody, "", func(e event) bool {
 		if e.Choices == nil {

@@ -18,7 +18,7 @@ var upgrader = websocket.Upgrader{
 }
 
 // parting is how long the last frame of a connection may take.
-const parting = time.Second
+const parting = 3 * time.Second
 
 // Why a connection is closed from here.
 var (
