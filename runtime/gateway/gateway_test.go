@@ -50,6 +50,7 @@ var engine = sync.OnceValues(func() (*gateway.Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer os.RemoveAll(dir)
 	rt, err := sandbox.New(sandbox.Config{CacheDir: dir})
 	if err != nil {
 		return nil, err
