@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -195,12 +194,6 @@ func LoadLayout(dir string) (*Layout, error) {
 // ports chooses the addresses of n nodes on the loopback interface.
 func ports(n, base int) ([]Addresses, error) {
 	out := make([]Addresses, n)
-	var held []net.Listener
-	defer func() {
-		for _, l := range held {
-			_ = l.Close()
-		}
-	}()
 	for i := range out {
 		fields := []*string{&out[i].P2P, &out[i].RPC, &out[i].GRPC, &out[i].REST, &out[i].Serve}
 		for j, field := range fields {
@@ -208,12 +201,10 @@ func ports(n, base int) ([]Addresses, error) {
 				*field = fmt.Sprintf("127.0.0.1:%d", base+10*i+j)
 				continue
 			}
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				return nil, fmt.Errorf("network: find a free port: %w", err)
+			var err error
+			if *field, err = FreeAddress(); err != nil {
+				return nil, err
 			}
-			held = append(held, l)
-			*field = l.Addr().String()
 		}
 	}
 	return out, nil
