@@ -55,24 +55,31 @@ func (tn *testNetwork) at(node int, args ...string) []string {
 	return append(args, "--home", m.Home, "--node", "tcp://"+m.Addresses.RPC, "--output", "json")
 }
 
-// deliver sends a transaction of a node's operator and returns what became of it.
+// deliver sends a transaction of a node's operator and returns what became of it, once all nodes know.
 func (tn *testNetwork) deliver(ctx context.Context, t *testing.T, node int, args ...string) (code uint32, log string) {
 	t.Helper()
 	args = append(args, "--from", "operator", "--keyring-backend", "test", "--chain-id", chainID, "--yes",
 		"--gas", "800000", "--fees", "1000ngnk")
-	return sent(ctx, t, tn.at(node, args...)...)
+	o := sent(ctx, t, tn.at(node, args...)...)
+	if o.Height > 0 {
+		tn.wait(ctx, t, o.Height)
+	}
+	return o.Code, o.Log
+}
+
+// outcome is what a block made of a transaction.
+type outcome struct {
+	Height int64  `json:"height,string"` // 0: no block holds it
+	Code   uint32 `json:"code"`
+	Log    string `json:"raw_log"`
 }
 
 // sent sends a transaction by command, which waits for its block and fails exactly if the chain refuses it.
-func sent(ctx context.Context, t *testing.T, args ...string) (code uint32, log string) {
+func sent(ctx context.Context, t *testing.T, args ...string) (v outcome) {
 	t.Helper()
 	out, err := run(ctx, args...)
 	if err != nil && !errors.Is(err, cli.ErrRefused) {
 		t.Fatalf("assay %s: %v\n%s", strings.Join(args, " "), err, out)
-	}
-	var v struct {
-		Code uint32 `json:"code"`
-		Log  string `json:"raw_log"`
 	}
 	if err := json.Unmarshal([]byte(out), &v); err != nil {
 		t.Fatalf("assay %s: %v\n%s", strings.Join(args, " "), err, out)
@@ -80,7 +87,7 @@ func sent(ctx context.Context, t *testing.T, args ...string) (code uint32, log s
 	if refused := err != nil; refused != (v.Code != 0) {
 		t.Fatalf("assay %s: code %d, and ends with %v", strings.Join(args, " "), v.Code, err)
 	}
-	return v.Code, v.Log
+	return v
 }
 
 // commands drives keys, queries and transactions.
@@ -155,10 +162,10 @@ func govern(ctx context.Context, t *testing.T, tn *testNetwork) {
 	}
 	// The account of the fifth key has coins but no power.
 	voter := tn.layout.Accounts["researcher"]
-	code, log := sent(ctx, t, "tx", "gov", "vote", "1", "yes", "--home", tn.layout.Dir, "--node", "tcp://"+tn.layout.Members[0].Addresses.RPC,
+	vote := sent(ctx, t, "tx", "gov", "vote", "1", "yes", "--home", tn.layout.Dir, "--node", "tcp://"+tn.layout.Members[0].Addresses.RPC,
 		"--output", "json", "--from", "researcher", "--keyring-backend", "test", "--chain-id", chainID, "--yes", "--gas", "600000", "--fees", "1000ngnk")
-	if code == 0 || !strings.Contains(log, "no governance weight") {
-		t.Fatalf("vote of %s, without weight: code %d: %s", voter, code, log)
+	if vote.Code == 0 || !strings.Contains(vote.Log, "no governance weight") {
+		t.Fatalf("vote of %s, without weight: %+v", voter, vote)
 	}
 	for i := range 3 {
 		if code, log := tn.deliver(ctx, t, i, "tx", "gov", "vote", "1", "yes"); code != 0 {
