@@ -86,6 +86,7 @@ func (r *rewriter) run() (*Result, error) {
 		helpers: functions, pause: uint32(len(r.m.AllTables))}
 	e := &emitter{ids: r.ids, m: r.m, costs: r.costs, slice: r.cfg.slice(), results: r.resultType, temps: map[wasmbin.ValType]uint32{}, made: map[string]uint32{}, rare: map[int64]int{}}
 	e.helper(refill)
+	r.bodies = make([]byte, 0, len(r.m.Bytes)+len(r.m.Bytes)/4) // most modules grow by less
 	a := newAnalyzer(r.m, &r.cfg.Limits, r.costs)
 	var sum totals
 	for i := range r.m.Bodies {
@@ -211,6 +212,7 @@ func (r *rewriter) assemble() []byte {
 		raw[s.ID] = s
 	}
 	w := &wasmbin.Writer{}
+	w.Grow(len(r.bodies) + len(r.m.Bytes))
 	w.Header()
 	w.Types(r.types)
 	w.Raw(raw[wasmbin.SecImport])

@@ -1,5 +1,7 @@
 package wasmbin
 
+import "slices"
+
 // Writer builds a module section by section. The caller keeps the order of
 // the format; empty sections are left out.
 type Writer struct {
@@ -8,6 +10,9 @@ type Writer struct {
 
 // Bytes returns what was written.
 func (w *Writer) Bytes() []byte { return w.out }
+
+// Grow makes room for n more bytes, so that writing them copies nothing twice.
+func (w *Writer) Grow(n int) { w.out = slices.Grow(w.out, n) }
 
 // Header writes magic and version.
 func (w *Writer) Header() { w.out = append(w.out, header...) }

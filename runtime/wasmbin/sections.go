@@ -226,6 +226,7 @@ func (d *decoder) body(i int) {
 
 func (d *decoder) data() {
 	n := d.count("data segments", d.max.DataSegments, 2)
+	d.m.Datas = make([]Data, 0, n)
 	for i := 0; i < n && d.err == nil; i++ {
 		s := Data{Offset: d.pos}
 		switch flags := d.u32(); {
