@@ -35,7 +35,7 @@ func processorTime() time.Duration {
 // the distance to the next header: its proposal, the votes, its execution and the pause.
 func (c *chainBench) pace() (table string, longest time.Duration) {
 	var s strings.Builder
-	fmt.Fprintf(&s, "| %-13s | blocks | transactions | most in a block | longest block | of %v | processor ms a transaction and node |\n", "phase", paceGoal)
+	fmt.Fprintf(&s, "| %-13s | blocks | transactions | most in a block | longest block | of %v | processor ms a node: each transaction | block |\n", "phase", paceGoal)
 	store := c.net.nodes[0].node.Comet().BlockStore()
 	var longestOf []int64
 	stopped := 0
@@ -51,12 +51,13 @@ func (c *chainBench) pace() (table string, longest time.Duration) {
 			}
 			blocks, txs, most = blocks+1, txs+this.NumTxs, max(most, this.NumTxs)
 		}
+		used := (next.cpu - p.cpu).Seconds() * 1e3 / float64(len(c.net.nodes))
 		each := "-"
 		if txs > 100 {
-			each = fmt.Sprintf("%.2f", (next.cpu-p.cpu).Seconds()*1e3/float64(txs*len(c.net.nodes)))
+			each = fmt.Sprintf("%.2f", used/float64(txs))
 		}
-		fmt.Fprintf(&s, "| %-13s | %6d | %12d | %15d | %13.2f | %5.0f%% | %36s |\n",
-			p.name, blocks, txs, most, slowest.Seconds(), 100*slowest.Seconds()/paceGoal.Seconds(), each)
+		fmt.Fprintf(&s, "| %-13s | %6d | %12d | %15d | %13.2f | %5.0f%% | %38s | %5.0f |\n",
+			p.name, blocks, txs, most, slowest.Seconds(), 100*slowest.Seconds()/paceGoal.Seconds(), each, used/float64(blocks))
 		longestOf = append(longestOf, at)
 		if i > 0 { // the first block also writes the genesis
 			longest = max(longest, slowest)
