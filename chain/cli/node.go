@@ -15,7 +15,6 @@ import (
 	"syscall"
 	"time"
 
-	dbm "github.com/cosmos/cosmos-db"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -268,9 +267,9 @@ func exportCommand(cfg Config) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		db, err := dbm.NewDB("application", dbm.GoLevelDBBackend, filepath.Join(*home, "data"))
+		db, err := network.OpenState(*home)
 		if err != nil {
-			return fmt.Errorf("open state (is the node stopped?): %w", err)
+			return fmt.Errorf("%w (is the node stopped?)", err)
 		}
 		a, err := app.New(app.Config{Logger: log.NewNopLogger(), DB: db, Home: *home})
 		if err != nil {

@@ -16,7 +16,6 @@ import (
 	"github.com/cometbft/cometbft/node"
 	"github.com/cometbft/cometbft/rpc/client/local"
 	cmttypes "github.com/cometbft/cometbft/types"
-	dbm "github.com/cosmos/cosmos-db"
 	"golang.org/x/sync/errgroup"
 
 	"cosmossdk.io/log/v2"
@@ -88,9 +87,9 @@ func Start(home string, opts Options) (_ *Node, err error) {
 	} else if gone {
 		opts.Logger.Info("a snapshot that was not restored to its end is discarded")
 	}
-	db, err := dbm.NewDB("application", server.GetAppDBBackend(conf.viper), filepath.Join(home, "data"))
+	db, err := conf.openState(home)
 	if err != nil {
-		return nil, fmt.Errorf("network: open state: %w", err)
+		return nil, err
 	}
 	if err := checkSnapshots(conf.server.StateSync); err != nil {
 		return nil, errors.Join(err, db.Close())

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	dbm "github.com/cosmos/cosmos-db"
 	"github.com/cosmos/cosmos-sdk/store/v2/snapshots"
 	snapshottypes "github.com/cosmos/cosmos-sdk/store/v2/snapshots/types"
 	protoio "github.com/cosmos/gogoproto/io"
@@ -104,7 +103,7 @@ func leaveHalfRestored(t *testing.T, from *network.Node, home string) {
 	if err := os.MkdirAll(filepath.Join(home, "data"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	db, err := dbm.NewDB("application", dbm.GoLevelDBBackend, filepath.Join(home, "data"))
+	db, err := network.OpenState(home)
 	if err != nil {
 		t.Fatal(err)
 	}
