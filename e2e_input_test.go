@@ -52,7 +52,7 @@ func testUploads(ctx context.Context, t *testing.T, n *testNet) {
 		attempt{name: "short hash", msgs: begin(func(m *registrytypes.MsgStoreBegin) { m.Hash = m.Hash[:31] }),
 			want: registrytypes.ErrHash, says: []string{"31 bytes, want 32"}},
 		attempt{name: "module over its size", msgs: begin(func(m *registrytypes.MsgStoreBegin) { m.Size_ = 16<<20 + 1 }),
-			want: registrytypes.ErrSize, says: []string{"16777217 bytes", "a module may have 16777216"}},
+			want: registrytypes.ErrSize, says: []string{"16777217 bytes", "a module may have 3145728"}},
 		attempt{name: "wrong number of chunks", msgs: begin(func(m *registrytypes.MsgStoreBegin) { m.Chunks = 2 }),
 			want: registrytypes.ErrChunks, says: []string{"2 chunks", "make 1 of 262144 bytes"}},
 		attempt{name: "chunk of no upload", msgs: chunk(0, []byte{1}),

@@ -1,13 +1,16 @@
 package cli
 
 import (
+	"context"
 	"fmt"
+	"math"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/cosmos/cosmos-sdk/client"
 	"github.com/cosmos/cosmos-sdk/client/flags"
+	consensustypes "github.com/cosmos/cosmos-sdk/x/consensus/types"
 
 	registrytypes "github.com/assaynet/assay/chain/registry/types"
 	"github.com/assaynet/assay/modules/manifest"
@@ -19,11 +22,22 @@ const (
 	// transaction (10).
 	chunkGas     = 1_000_000
 	chunkByteGas = 44
-	// admitGas covers unpacking and admitting one byte of the blob with the last chunk, readGas
-	// reading one of its packed bytes back.
-	admitGas = 2
-	readGas  = 4
 )
+
+// gasOf is the limit of gas of a chunk of so many bytes.
+func gasOf(chunk int) uint64 { return chunkGas + chunkByteGas*uint64(chunk) }
+
+// payersGas is what a block has for transactions that pay: half of its gas (chain/app).
+func payersGas(ctx context.Context, s *sender) (uint64, error) {
+	r, err := consensustypes.NewQueryClient(s.ctx).Params(ctx, &consensustypes.QueryParamsRequest{})
+	if err != nil {
+		return 0, fmt.Errorf("ask for the gas of a block: %w", err)
+	}
+	if r.Params.Block == nil || r.Params.Block.MaxGas < 0 {
+		return math.MaxUint64, nil // no limit
+	}
+	return uint64(r.Params.Block.MaxGas) / 2, nil
+}
 
 func storeCommand() *cobra.Command {
 	var kind string
@@ -72,11 +86,23 @@ func store(cmd *cobra.Command, s *sender, kind string, blob []byte) error {
 	if err != nil {
 		return err
 	}
+	if most, err := p.Params.MaxSize(kind); err != nil {
+		return err
+	} else if uint64(len(blob)) > most {
+		return fmt.Errorf("a %s of %d bytes: the chain takes %d at most (assay query registry params)", kind, len(blob), most)
+	}
 	var chunks [][]byte
 	for rest := packed; len(rest) > 0; {
 		n := min(len(rest), int(p.Params.ChunkBytes))
 		chunks = append(chunks, rest[:n])
 		rest = rest[n:]
+	}
+	last := gasOf(len(chunks[len(chunks)-1])) + registrytypes.CompleteGas(kind, uint64(len(blob)))
+	if room, err := payersGas(cmd.Context(), s); err != nil {
+		return err
+	} else if last > room {
+		return fmt.Errorf("a %s of %d bytes takes %d gas with its last chunk, and a block has %d for those who pay: make it smaller, "+
+			"or raise max_gas by governance", kind, len(blob), last, room)
 	}
 	creator := s.address.String()
 	uploads, err := query.Uploads(cmd.Context(), &registrytypes.QueryUploadsRequest{Creator: creator})
@@ -105,9 +131,9 @@ func store(cmd *cobra.Command, s *sender, kind string, blob []byte) error {
 		sent = append(sent, resp.TxHash)
 	}
 	for i := from; i < len(chunks); i++ {
-		gas := chunkGas + chunkByteGas*uint64(len(chunks[i]))
+		gas := gasOf(len(chunks[i]))
 		if i == len(chunks)-1 {
-			gas += admitGas*uint64(len(blob)) + readGas*uint64(len(packed))
+			gas = last
 		}
 		resp, err := s.send(cmd.Context(), gas, false, &registrytypes.MsgStoreChunk{
 			Creator: creator, Hash: hash[:], Index: uint32(i), Data: chunks[i],

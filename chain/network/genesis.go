@@ -25,12 +25,12 @@ import (
 const (
 	// BlockBytes is the size limit of a block: twelve chunks of a blob beside the lane.
 	BlockBytes = 4 << 20
-	// BlockGas is the gas limit of a block: 680 ms of one processor at the 200,000 gas a millisecond
+	// BlockGas is the gas limit of a block: 550 ms of one processor at the 200,000 gas a millisecond
 	// that chain/app charges, a quarter of it spent before the block, in the mempool. So four nodes on
 	// two processors keep a block of any transactions below two seconds (docs/bench/scale.md), and half
-	// of it, the part of those who pay, takes the last chunk of the largest
-	// module that packs to a third.
-	BlockGas = 136_000_000
+	// of it, the part of those who pay, takes the last chunk of the largest module and model of
+	// chain/registry.
+	BlockGas = 110_000_000
 	// signatureGas is the price of verifying a secp256k1 signature, about 0.1 ms at that rate; the
 	// SDK's default is a twentieth.
 	signatureGas = 20_000

@@ -8,18 +8,14 @@ import (
 	"cosmossdk.io/collections"
 	"cosmossdk.io/math"
 
+	storetypes "github.com/cosmos/cosmos-sdk/store/v2/types"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	"github.com/assaynet/assay/chain/registry/types"
 )
 
-const (
-	// gasPerByte pays for unpacking, hashing and admitting one byte: some 20 ns, at about
-	// 100,000 gas a millisecond of the SDK's own costs.
-	gasPerByte = 2
-	// dropsPerEpoch bounds the expired uploads that one epoch's beginning removes.
-	dropsPerEpoch = 16
-)
+// dropsPerEpoch bounds the expired uploads that one epoch's beginning removes.
+const dropsPerEpoch = 16
 
 // Begin announces an upload and takes its deposit.
 func (k Keeper) Begin(ctx context.Context, msg *types.MsgStoreBegin) error {
@@ -138,8 +134,10 @@ func (k Keeper) complete(ctx context.Context, key collections.Pair[[]byte, []byt
 	} else if has {
 		return types.ErrExists.Wrapf("blob %X; remove the upload to get its deposit back", blob.Hash)
 	}
-	sdk.UnwrapSDKContext(ctx).GasMeter().ConsumeGas(blob.Size_*gasPerByte, "admit blob")
-	data, err := k.unpack(ctx, id, blob)
+	own := sdk.UnwrapSDKContext(ctx)
+	own.GasMeter().ConsumeGas(types.CompleteGas(blob.Kind, blob.Size_), "admit blob")
+	// The price includes reading the chunks back.
+	data, err := k.unpack(own.WithGasMeter(storetypes.NewInfiniteGasMeter()), id, blob)
 	if err != nil {
 		return err
 	}
@@ -159,7 +157,7 @@ func (k Keeper) complete(ctx context.Context, key collections.Pair[[]byte, []byt
 	if err := k.upIDs.Remove(ctx, key); err != nil {
 		return err
 	}
-	sdk.UnwrapSDKContext(ctx).EventManager().EmitEvent(sdk.NewEvent(types.EventStored,
+	own.EventManager().EmitEvent(sdk.NewEvent(types.EventStored,
 		sdk.NewAttribute(types.AttributeHash, fmt.Sprintf("%X", blob.Hash)),
 		sdk.NewAttribute(types.AttributeKind, blob.Kind)))
 	return nil

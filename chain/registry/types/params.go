@@ -26,11 +26,12 @@ const (
 	MaxPage = 8
 )
 
-// DefaultParams allow a Go guest of 16 MiB and a small model on chain.
+// DefaultParams allow a Go guest of 3 MiB and a small model on chain: what the part of a block for those
+// who pay can admit (CompleteGas). Larger ones need a larger max_gas too.
 func DefaultParams() Params {
 	return Params{
 		ChunkBytes:     MaxChunkBytes,
-		MaxModuleBytes: 16 << 20,
+		MaxModuleBytes: 3 << 20,
 		MaxModelBytes:  32 << 20,
 		// A tenth of a coin for each KiB: a module of 1 MiB binds about a hundred coins.
 		DepositPerKib:  sdk.NewCoin(params.BaseDenom, math.NewInt(100_000_000)),

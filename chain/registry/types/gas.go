@@ -1,0 +1,19 @@
+package types
+
+// What the last chunk of an upload costs for each byte of the blob, beside the chunk itself: reading the
+// chunks back, unpacking and hashing them take 5 ns of a byte at most, and admitting a module up to 60
+// (modules made of nothing but short functions, blocks or arithmetic; a stock Go guest 35, of the reference
+// machine, docs/spec/chain.md). A millisecond is 200,000 gas.
+const (
+	modelByteGas  = 1
+	moduleByteGas = 12
+)
+
+// CompleteGas is the gas that completing a blob of a size and kind takes with its last chunk, beside what
+// the chunk costs by itself.
+func CompleteGas(kind string, size uint64) uint64 {
+	if kind == KindModel {
+		return modelByteGas * size
+	}
+	return moduleByteGas * size
+}
