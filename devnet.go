@@ -245,8 +245,8 @@ func (d *devnet) run(ctx context.Context) error {
 		go func() {
 			defer watch.Done()
 			select {
-			case <-n.node.Comet().Quit():
-				fail(fmt.Errorf("%s stopped at height %d", n.member.Moniker, n.node.Height()))
+			case <-n.node.Halted():
+				fail(fmt.Errorf("%s: %w", n.member.Moniker, n.node.Failure()))
 			case <-ctx.Done():
 			}
 		}()

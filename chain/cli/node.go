@@ -228,11 +228,9 @@ func runUntil(ctx context.Context, node *network.Node) error {
 	case <-ctx.Done():
 		return node.Stop()
 	case <-node.Comet().Quit():
-		if err := node.Stop(); err != nil {
-			return err
-		}
-		return fmt.Errorf("the node stopped at height %d; its log says why", node.Height())
+	case <-node.Halted():
 	}
+	return errors.Join(node.Failure(), node.Stop())
 }
 
 // newLogger understands a level or, like CometBFT, pairs of module and level.

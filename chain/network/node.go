@@ -54,6 +54,8 @@ type Node struct {
 	chain  string
 
 	dbs    []*lateDB
+	halted chan struct{}
+	why    failure
 	closes atomic.Bool
 	cancel context.CancelFunc
 	group  *errgroup.Group
@@ -138,7 +140,7 @@ func Start(home string, opts Options) (_ *Node, err error) {
 		clients,
 		func() (*cmttypes.GenesisDoc, error) { return doc, nil },
 		n.openDB, node.DefaultMetricsProvider(conf.comet.Instrumentation),
-		cmtlog.CometLoggerWrapper{Logger: opts.Logger}, withRelay)
+		cmtlog.CometLoggerWrapper{Logger: failureLogger{opts.Logger, &n.why}}, withRelay)
 	if err != nil {
 		return nil, fmt.Errorf("network: make node: %w", err)
 	}
@@ -146,6 +148,9 @@ func Start(home string, opts Options) (_ *Node, err error) {
 		return nil, fmt.Errorf("network: start node: %w", err)
 	}
 	n.comet = comet
+	if n.halted, err = watchConsensus(comet); err != nil {
+		return nil, err
+	}
 	n.addrs = Addresses{
 		P2P:  strings.TrimPrefix(conf.comet.P2P.ListenAddress, "tcp://"),
 		RPC:  strings.TrimPrefix(conf.comet.RPC.ListenAddress, "tcp://"),
@@ -255,6 +260,8 @@ func (n *Node) WaitHeight(ctx context.Context, height int64) error {
 			return fmt.Errorf("network: waiting for height %d at %d: %w", height, n.Height(), events.Err())
 		case <-n.comet.Quit():
 			return fmt.Errorf("network: node stopped at height %d", n.Height())
+		case <-n.halted:
+			return n.Failure()
 		case <-events.Out():
 		}
 	}
