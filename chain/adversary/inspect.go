@@ -203,11 +203,15 @@ func (p *Player) report(e sprinttypes.Epoch, t *task) {
 		if !p.round.voted {
 			msg.VrfProof = p.round.proof[:]
 		}
-		p.World.send(&Message{Kind: KindReport, Sender: p, Target: t.claimant, run: func(ctx context.Context) error {
-			_, err := p.World.auditMsgs.Report(ctx, msg)
-			return err
-		}})
+		p.sendReport(t, msg)
 	}
+}
+
+func (p *Player) sendReport(t *task, msg *audittypes.MsgReport) {
+	p.World.send(&Message{Kind: KindReport, Sender: p, Target: t.claimant, report: msg, run: func(ctx context.Context) error {
+		_, err := p.World.auditMsgs.Report(ctx, msg)
+		return err
+	}})
 }
 
 // demand asks on chain for what was not served, as much as one demand takes.

@@ -72,7 +72,9 @@ type Message struct {
 	count uint64
 	// proof holds the VRF proof that the block verifies in a batch, nil for none.
 	proof sdk.Msg
-	run   func(context.Context) error
+	// report is what a report of a drawn unit says, for who reads it in the mempool; else nil.
+	report *audittypes.MsgReport
+	run    func(context.Context) error
 }
 
 // Honest does what the shipped programs do.

@@ -34,6 +34,38 @@ func (Abstainer) Verdict(_ *Player, v *Ballot) bool {
 	return true
 }
 
+// Joiner computes nothing, vouches for nothing and reports of its own draw what others show it to be false: it
+// copies the evidence of a waiting report and adds its own proof.
+type Joiner struct {
+	Abstainer
+	joined map[*audittypes.MsgReport]bool
+}
+
+// Block implements Strategy.
+func (s *Joiner) Block(p *Player) error {
+	if p.round == nil {
+		return nil
+	}
+	if s.joined == nil {
+		s.joined = make(map[*audittypes.MsgReport]bool)
+	}
+	for _, m := range p.World.pool {
+		if m.report == nil || m.Sender == p || s.joined[m.report] {
+			continue
+		}
+		for _, t := range p.round.tasks {
+			if t.claimant != m.Target || !slices.Contains(t.drawn, m.report.Index) {
+				continue
+			}
+			s.joined[m.report] = true
+			copied := *m.report
+			copied.Reporter, copied.VrfProof = p.name, p.round.proof[:]
+			p.sendReport(t, &copied)
+		}
+	}
+	return nil
+}
+
 // VoteCopier computes nothing and votes what the first verdict on chain says.
 type VoteCopier struct{ Lazy }
 

@@ -60,7 +60,7 @@ func (k Keeper) adjudicate(ctx context.Context, e sprinttypes.Epoch, r *types.Ro
 }
 
 // pick returns the report that is decided instead of the first in the queue: of the reports of units of its claim
-// that came until a height, one that its reporter drew before one that nobody did, and of these the one with the
+// that came until a height, one that a reporter of it drew before one that nobody did, and of these the one with the
 // lowest id. So neither the order within a block nor leaving a report out of it decides whose reports condemn a
 // claim and are rewarded for it. The first takes the other's place in the queue.
 func (k Keeper) pick(ctx context.Context, first types.Report, until int64) (types.Report, error) {
@@ -89,8 +89,8 @@ func (k Keeper) pick(ctx context.Context, first types.Report, until int64) (type
 }
 
 func before(a, b types.Report) bool {
-	if a.Drawn != b.Drawn {
-		return a.Drawn
+	if drawn := len(a.Rewarded()) > 0; drawn != (len(b.Rewarded()) > 0) {
+		return drawn
 	}
 	return bytes.Compare(a.Id, b.Id) < 0
 }
@@ -168,24 +168,30 @@ func (k Keeper) decide(ctx context.Context, e sprinttypes.Epoch, r *types.Round,
 	return k.decided(ctx, report)
 }
 
-// decided stores a report's outcome, counts it off its sender and pays its deposit back, or into
+// decided stores a report's outcome, counts it off those who sent it and pays its deposit back, or into
 // the reserve if it is refuted: were it the accused's, a cheat would accuse itself for nothing to
 // run out the clock.
 func (k Keeper) decided(ctx context.Context, report types.Report) error {
-	reporter, err := k.addressOf(report.Reporter)
-	if err != nil {
-		return err
+	for _, name := range report.Reporters() {
+		reporter, err := k.addressOf(name)
+		if err != nil {
+			return err
+		}
+		key := collections.Join(report.Epoch, []byte(reporter))
+		sender, err := k.senders.Get(ctx, key)
+		if err != nil {
+			return err
+		}
+		sender.Pending -= min(sender.Pending, 1)
+		if err := k.senders.Set(ctx, key, sender); err != nil {
+			return err
+		}
 	}
-	key := collections.Join(report.Epoch, []byte(reporter))
-	sender, err := k.senders.Get(ctx, key)
-	if err != nil {
-		return err
-	}
-	sender.Pending -= min(sender.Pending, 1)
-	if err := k.senders.Set(ctx, key, sender); err != nil {
-		return err
-	}
-	if report.Deposit > 0 {
+	if report.Deposit > 0 { // the first one's: who joins has a seat
+		reporter, err := k.addressOf(report.Reporter)
+		if err != nil {
+			return err
+		}
 		if report.Status == types.REPORT_REFUTED {
 			err = k.court.Reserve(ctx, types.ModuleName, math.NewIntFromUint64(report.Deposit))
 		} else {
@@ -198,24 +204,29 @@ func (k Keeper) decided(ctx context.Context, report types.Report) error {
 	return k.reports.Set(ctx, collections.Join(report.Epoch, report.Id), report)
 }
 
-// refute ends the reporter's reports of the epoch and its audit pay.
+// refute ends the reports of the epoch and the audit pay of all who reported the unit.
 func (k Keeper) refute(ctx context.Context, e sprinttypes.Epoch, r *types.Round, report types.Report) error {
-	reporter, err := k.addressOf(report.Reporter)
-	if err != nil {
-		return err
-	}
-	key := collections.Join(e.Number, []byte(reporter))
-	sender, err := k.senders.Get(ctx, key)
-	if err != nil {
-		return err
-	}
-	sender.Refuted = true
-	for _, seats := range [][]types.Seat{r.Seats, r.Absent} {
-		if i, ok := seatOf(seats, report.Reporter); ok {
-			seats[i].Refuted = true
+	for _, name := range report.Reporters() {
+		reporter, err := k.addressOf(name)
+		if err != nil {
+			return err
+		}
+		key := collections.Join(e.Number, []byte(reporter))
+		sender, err := k.senders.Get(ctx, key)
+		if err != nil {
+			return err
+		}
+		sender.Refuted = true
+		for _, seats := range [][]types.Seat{r.Seats, r.Absent} {
+			if i, ok := seatOf(seats, name); ok {
+				seats[i].Refuted = true
+			}
+		}
+		if err := k.senders.Set(ctx, key, sender); err != nil {
+			return err
 		}
 	}
-	return k.senders.Set(ctx, key, sender)
+	return nil
 }
 
 // convictVerdict punishes a validator whose keyed tree holds a digest that it did not compute.
@@ -254,16 +265,16 @@ func (k Keeper) convict(ctx context.Context, e sprinttypes.Epoch, r *types.Round
 	if err := k.proven.Set(ctx, collections.Join3(e.Number, []byte(claimant), report.Index), report.Id); err != nil {
 		return err
 	}
-	return k.condemn(ctx, e, p, report.Claimant, claimant, units)
+	return k.condemn(ctx, e, *r, p, report.Claimant, claimant, units)
 }
 
 // condemn applies the forfeit and the jail with the unit that makes them due; before and after it
 // does nothing.
-func (k Keeper) condemn(ctx context.Context, e sprinttypes.Epoch, p types.Params, name string, claimant sdk.AccAddress, units uint32) error {
+func (k Keeper) condemn(ctx context.Context, e sprinttypes.Epoch, r types.Round, p types.Params, name string, claimant sdk.AccAddress, units uint32) error {
 	if units != p.ForfeitUnits {
 		return nil
 	}
-	proofs, err := k.proofsOf(ctx, e.Number, claimant, units)
+	proofs, err := k.proofsOf(ctx, e.Number, r, claimant, units)
 	if err != nil {
 		return err
 	}
@@ -280,8 +291,9 @@ func (k Keeper) condemn(ctx context.Context, e sprinttypes.Epoch, p types.Params
 
 // proofsOf lists who proved a claim's false units, one for each of so many: first those that were reported, in
 // the order of the units, then those that nobody opened. Who did not draw its unit earns nothing by it: else a
-// proposer could report under its own name what others' reports show it.
-func (k Keeper) proofsOf(ctx context.Context, epoch uint64, claimant sdk.AccAddress, units uint32) ([]sprinttypes.Proof, error) {
+// proposer could report under its own name what others' reports show it. Nor does who was convicted, as one that
+// said ok over the claim before it joined another's report.
+func (k Keeper) proofsOf(ctx context.Context, epoch uint64, r types.Round, claimant sdk.AccAddress, units uint32) ([]sprinttypes.Proof, error) {
 	proofs := make([]sprinttypes.Proof, 0, units)
 	err := k.proven.Walk(ctx, collections.NewSuperPrefixedTripleRange[uint64, []byte, uint64](epoch, claimant),
 		func(_ unitKey, id []byte) (bool, error) {
@@ -289,12 +301,19 @@ func (k Keeper) proofsOf(ctx context.Context, epoch uint64, claimant sdk.AccAddr
 			if err != nil {
 				return true, err
 			}
-			proof := sprinttypes.Proof{Taken: report.Taken}
-			if report.Drawn {
-				proof.Reporter, err = k.addressOf(report.Reporter)
+			var proof sprinttypes.Proof
+			for _, by := range report.Rewarded() {
+				if convicted(r, by.Reporter) {
+					continue
+				}
+				reporter, err := k.addressOf(by.Reporter)
+				if err != nil {
+					return true, err
+				}
+				proof = append(proof, sprinttypes.ProvenBy{Reporter: reporter, Taken: by.Taken})
 			}
 			proofs = append(proofs, proof)
-			return false, err
+			return false, nil
 		})
 	return append(proofs, make([]sprinttypes.Proof, int(units)-len(proofs))...), err
 }

@@ -53,7 +53,7 @@ func (k Keeper) EndBlock(ctx context.Context) error {
 	if err := k.adjudicate(ctx, e, &r, p); err != nil {
 		return err
 	}
-	if err := k.expire(ctx, e, p); err != nil {
+	if err := k.expire(ctx, e, r, p); err != nil {
 		return err
 	}
 	if e.Phase == sprinttypes.PHASE_ADJUDICATE {
@@ -114,7 +114,7 @@ func (k Keeper) firstRound(ctx context.Context, e sprinttypes.Epoch) (types.Roun
 // expire voids the claims whose demands were not answered by their deadline, nor until the others were
 // heard (see silent); a block handles a page of them. Of a claim that is void for a false unit, silence
 // counts as a further one: else a faker would withhold what the extra draw asks for.
-func (k Keeper) expire(ctx context.Context, e sprinttypes.Epoch, p types.Params) error {
+func (k Keeper) expire(ctx context.Context, e sprinttypes.Epoch, r types.Round, p types.Params) error {
 	next := sdk.UnwrapSDKContext(ctx).BlockHeight() + 1
 	var due []uint64
 	err := k.deadlines.Walk(ctx, nil, func(key dueKey) (bool, error) {
@@ -152,7 +152,7 @@ func (k Keeper) expire(ctx context.Context, e sprinttypes.Epoch, p types.Params)
 			if err != nil {
 				return err
 			}
-			if err := k.condemn(ctx, e, p, d.Claimant, claimant, units); err != nil {
+			if err := k.condemn(ctx, e, r, p, d.Claimant, claimant, units); err != nil {
 				return err
 			}
 		} else if err := k.court.VoidClaim(ctx, claimant, sprinttypes.CLAIM_VOID_UNANSWERED); err != nil {

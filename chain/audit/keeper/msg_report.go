@@ -24,7 +24,8 @@ const (
 )
 
 // Report queues an accused unit for re-execution. While the audit runs any unit may be reported;
-// after it only one that was opened on chain since, for as long as the round says.
+// after it only one that was opened on chain since, for as long as the round says. Of a unit whose
+// report waits, only a validator whose own draw holds it may send another one, which joins that.
 func (s msgServer) Report(ctx context.Context, m *types.MsgReport) (*types.MsgReportResponse, error) {
 	if err := m.ValidateBasic(); err != nil {
 		return nil, err
@@ -63,9 +64,11 @@ func (s msgServer) Report(ctx context.Context, m *types.MsgReport) (*types.MsgRe
 		return nil, errors.Wrapf(types.ErrCondemned, "%s, %d units were proven false", m.Claimant, claim.FalseUnits)
 	}
 	id := commit.ReportID(e.Number, claimant, m.Index)
-	if known, err := s.reports.Has(ctx, collections.Join(e.Number, id[:])); err != nil {
+	first, known, err := get(ctx, s.reports, collections.Join(e.Number, id[:]))
+	if err != nil {
 		return nil, err
-	} else if known {
+	}
+	if known && (first.Status != types.REPORT_QUEUED || first.By(m.Reporter) || !seated) {
 		return nil, errors.Wrapf(types.ErrDuplicateReport, "unit %d of %s", m.Index, m.Claimant)
 	}
 	digest, err := s.committedDigest(ctx, e, r, height, m, claimant, claim)
@@ -80,17 +83,28 @@ func (s msgServer) Report(ctx context.Context, m *types.MsgReport) (*types.MsgRe
 	} else if len(m.VrfProof) > 0 {
 		return nil, errors.Wrapf(types.ErrNoSeat, "%s in round %d: a report without a draw carries no proof", m.Reporter, e.Round)
 	}
-	report := types.Report{
-		Id: id[:], Epoch: e.Number, Claimant: m.Claimant, Index: m.Index, Reporter: m.Reporter,
-		Digest: digest[:], Drawn: drawn,
+	if known && !drawn {
+		return nil, errors.Wrapf(types.ErrDuplicateReport, "unit %d of %s; who drew it may still join", m.Index, m.Claimant)
 	}
+	var taken sprinttypes.Taken
 	if e.Phase == sprinttypes.PHASE_AUDIT {
-		report.Taken, err = s.taken(ctx, e.Params.AuditBlocks, e.AuditEnd)
+		taken, err = s.taken(ctx, e.Params.AuditBlocks, e.AuditEnd)
 	} else { // one that was opened on chain since
-		report.Taken, err = s.taken(ctx, p.AnswerReportBlocks, r.ReportEnd)
+		taken, err = s.taken(ctx, p.AnswerReportBlocks, r.ReportEnd)
 	}
 	if err != nil {
 		return nil, err
+	}
+	if known {
+		due, err := s.join(ctx, p, first, types.Joined{Reporter: m.Reporter, Taken: taken}, sender, reporter)
+		if err != nil {
+			return nil, err
+		}
+		return &types.MsgReportResponse{Id: id[:], Due: due}, nil
+	}
+	report := types.Report{
+		Id: id[:], Epoch: e.Number, Claimant: m.Claimant, Index: m.Index, Reporter: m.Reporter,
+		Digest: digest[:], Drawn: drawn, Taken: taken,
 	}
 	due, err := s.enqueue(ctx, p, report, sender, reporter, seated)
 	if err != nil {
@@ -135,6 +149,25 @@ func (k Keeper) enqueue(ctx context.Context, p types.Params, report types.Report
 		return 0, err
 	}
 	due := report.Height + int64(p.ReportDelay)
+	emit(ctx, "report", report.Epoch, append(accused(report), sdk.NewAttribute("due", strconv.FormatInt(due, 10)))...)
+	return due, nil
+}
+
+// join adds the report of a validator that drew the unit to one that waits, whose outcome it shares. It takes no
+// room in the queue and no re-execution: so it may come as long as the unit is not decided, and to be the first
+// is worth nothing. There are no more of a unit than seats.
+func (k Keeper) join(ctx context.Context, p types.Params, report types.Report, by types.Joined, sender types.Sender, reporter sdk.AccAddress) (int64, error) {
+	report.Joined = append(report.Joined, by)
+	if err := k.reports.Set(ctx, collections.Join(report.Epoch, report.Id), report); err != nil {
+		return 0, err
+	}
+	sender.Reports++
+	sender.Pending++
+	if err := k.senders.Set(ctx, collections.Join(report.Epoch, []byte(reporter)), sender); err != nil {
+		return 0, err
+	}
+	due := report.Height + int64(p.ReportDelay)
+	report.Reporter = by.Reporter
 	emit(ctx, "report", report.Epoch, append(accused(report), sdk.NewAttribute("due", strconv.FormatInt(due, 10)))...)
 	return due, nil
 }

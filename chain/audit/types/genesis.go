@@ -36,6 +36,12 @@ func (g GenesisState) Validate() error {
 		if err := r.Taken.Validate(); err != nil {
 			return errors.Wrapf(ErrInvalidGenesis, "report on unit %d of %s: %v", r.Index, r.Claimant, err)
 		}
+		for i, j := range r.Joined {
+			before := Report{Reporter: r.Reporter, Joined: r.Joined[:i]}
+			if err := j.Taken.Validate(); err != nil || i >= MaxSeats || before.By(j.Reporter) {
+				return errors.Wrapf(ErrInvalidGenesis, "report on unit %d of %s, joined by %s: %v", r.Index, r.Claimant, j.Reporter, err)
+			}
+		}
 	}
 	for _, d := range g.Demands {
 		if len(d.Indexes) == 0 || len(d.Indexes) > maxDemand || d.Id >= g.NextDemand {

@@ -1,6 +1,8 @@
 package types
 
 import (
+	"slices"
+
 	"cosmossdk.io/errors"
 
 	sprinttypes "github.com/assaynet/assay/chain/sprint/types"
@@ -173,6 +175,29 @@ func (r Round) Seated(validator string) bool {
 		}
 	}
 	return false
+}
+
+// By says whether a validator reported the unit, first or joining.
+func (r Report) By(reporter string) bool {
+	return r.Reporter == reporter || slices.ContainsFunc(r.Joined, func(j Joined) bool { return j.Reporter == reporter })
+}
+
+// Reporters are all who reported the unit, each once, in the order of their reports.
+func (r Report) Reporters() []string {
+	out := []string{r.Reporter}
+	for _, j := range r.Joined {
+		out = append(out, j.Reporter)
+	}
+	return out
+}
+
+// Rewarded are the reports of the unit by validators whose own draw held it: those that earn something if it is
+// false. A proposer could send any other under its own name once it sees the evidence.
+func (r Report) Rewarded() []Joined {
+	if r.Drawn {
+		return append([]Joined{{Reporter: r.Reporter, Taken: r.Taken}}, r.Joined...)
+	}
+	return r.Joined
 }
 
 // TakenOf returns which blocks took the messages of a verdict: itself, the challenge and the openings, as far as

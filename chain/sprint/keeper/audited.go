@@ -87,7 +87,8 @@ func (k Keeper) Settle(ctx context.Context, r types.AuditResult) error {
 }
 
 // Forfeit takes all rewards of owner that are not released yet. bps/10,000 of them are divided equally among
-// the proofs; each reporter gets its part less what its report owes to the block that took it. The rest burns.
+// the proofs, and each part among its reports; a reporter gets its part less what its report owes to the block that
+// took it. The rest burns.
 func (k Keeper) Forfeit(ctx context.Context, owner sdk.AccAddress, bps uint32, proofs []types.Proof) (forfeited, rewarded math.Int, err error) {
 	none := math.ZeroInt()
 	if bps > types.BasisPoints {
@@ -151,36 +152,38 @@ func (k Keeper) Expel(ctx context.Context, operator sdk.AccAddress) error {
 	return k.setClaim(ctx, operator, c)
 }
 
-// reward divides an amount equally among proofs and returns what reporters and proposers were paid. The part of
-// one without a reporter is paid to nobody.
+// reward divides an amount equally among proofs, and each part equally among the reports of that unit. It returns
+// what reporters and proposers were paid; the part of a unit that nobody is rewarded for is paid to nobody.
 func (k Keeper) reward(ctx context.Context, amount math.Int, proofs []types.Proof) (rewarded, included math.Int, err error) {
 	rewarded, included = math.ZeroInt(), math.ZeroInt()
+	if len(proofs) == 0 {
+		return rewarded, included, nil
+	}
+	e, err := k.epoch.Get(ctx)
+	if err != nil {
+		return rewarded, included, err
+	}
 	for _, p := range proofs {
-		if p.Reporter == nil {
-			continue
+		for _, by := range p {
+			part := amount.QuoRaw(int64(len(proofs)) * int64(len(p)))
+			incl, late := by.Taken.Split(part, e.Params)
+			part = part.Sub(incl).Sub(late)
+			if err := k.send(ctx, by.Reporter, part); err != nil {
+				return rewarded, included, err
+			}
+			rewarded = rewarded.Add(part)
+			entitled, err := k.Entitled(ctx, by.Taken.Proposer, by.Reporter)
+			if err != nil {
+				return rewarded, included, err
+			}
+			if !entitled {
+				continue
+			}
+			if err := k.send(ctx, by.Taken.Proposer, incl); err != nil {
+				return rewarded, included, err
+			}
+			included = included.Add(incl)
 		}
-		e, err := k.epoch.Get(ctx)
-		if err != nil {
-			return rewarded, included, err
-		}
-		part := amount.QuoRaw(int64(len(proofs)))
-		incl, late := p.Taken.Split(part, e.Params)
-		part = part.Sub(incl).Sub(late)
-		if err := k.send(ctx, p.Reporter, part); err != nil {
-			return rewarded, included, err
-		}
-		rewarded = rewarded.Add(part)
-		entitled, err := k.Entitled(ctx, p.Taken.Proposer, p.Reporter)
-		if err != nil {
-			return rewarded, included, err
-		}
-		if !entitled {
-			continue
-		}
-		if err := k.send(ctx, p.Taken.Proposer, incl); err != nil {
-			return rewarded, included, err
-		}
-		included = included.Add(incl)
 	}
 	return rewarded, included, nil
 }

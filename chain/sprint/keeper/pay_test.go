@@ -246,7 +246,7 @@ func TestVestingIsReleasedAndForfeited(t *testing.T) {
 		t.Errorf("after one epoch %s, want %s", got, reward.QuoRaw(3))
 	}
 	supply := w.Supply()
-	forfeited, rewarded, err := w.k.Forfeit(w.Ctx, chaintest.Address(1), 1000, []types.Proof{{Reporter: chaintest.Address(9)}})
+	forfeited, rewarded, err := w.k.Forfeit(w.Ctx, chaintest.Address(1), 1000, []types.Proof{{{Reporter: chaintest.Address(9)}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,9 +17,13 @@ const (
 	maxPrompt = BasisPoints / 4
 )
 
-// Proof is a report that proved a unit of a claim false.
-type Proof struct {
-	Reporter []byte // who is rewarded for it; nil: nobody
+// Proof is a unit of a claim that was proven false: the reports of it that are rewarded, in equal parts. None:
+// nobody is rewarded for the unit.
+type Proof []ProvenBy
+
+// ProvenBy is one report of a unit that was proven false.
+type ProvenBy struct {
+	Reporter []byte
 	Taken    Taken
 }
 
