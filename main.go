@@ -24,6 +24,15 @@ func main() {
 }
 
 func run(ctx context.Context) error {
+	root, err := newRoot()
+	if err != nil {
+		return err
+	}
+	return root.ExecuteContext(ctx)
+}
+
+// newRoot makes the command with all others below it.
+func newRoot() (*cobra.Command, error) {
 	root := &cobra.Command{
 		Use:   "assay",
 		Short: "Verifiable compute in a Wasm sandbox, and the chain that pays for it",
@@ -42,10 +51,7 @@ func run(ctx context.Context) error {
 		PersistentPreRun: func(cmd *cobra.Command, _ []string) { cmd.SilenceUsage = true },
 	}
 	root.AddCommand(demoCommand(), devnetCommand(), minerCommand(), askCommand(), moduleCommand(), verifyCommand(), devicecmd.New())
-	if err := cli.Add(root, cli.Config{Deps: nodeDeps, Presets: presets}); err != nil {
-		return err
-	}
-	return root.ExecuteContext(ctx)
+	return root, cli.Add(root, cli.Config{Deps: nodeDeps, Presets: presets})
 }
 
 // nodeDeps makes the executing parts of a node that runs alone in its process.

@@ -18,6 +18,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/codec/address"
 	"github.com/cosmos/cosmos-sdk/runtime/services"
 	"github.com/cosmos/cosmos-sdk/server"
+	"github.com/cosmos/cosmos-sdk/version"
 	authcli "github.com/cosmos/cosmos-sdk/x/auth/client/cli"
 	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
 
@@ -50,6 +51,7 @@ type Preset struct {
 // modules, which takes some milliseconds.
 func Add(root *cobra.Command, cfg Config) error {
 	params.Configure()
+	version.AppName = params.AppName // the SDK's own texts name it
 	if cfg.Home == "" {
 		user, err := os.UserHomeDir()
 		if err != nil {
@@ -99,6 +101,7 @@ func Add(root *cobra.Command, cfg Config) error {
 			c.PersistentFlags().String(flags.FlagHome, cfg.Home, "The node's home folder")
 		}
 		root.AddCommand(c)
+		addExamples(c)
 	}
 	root.AddCommand(initCommand(cfg), startCommand(cfg), exportCommand(cfg))
 	return nil
