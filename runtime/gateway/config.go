@@ -122,6 +122,10 @@ type Limits struct {
 	// Connections is how many WebSockets may be open, and how many completions
 	// under way. Default 256 each.
 	Connections int
+	// ClientConnections is how many of these, together, one client may have: an
+	// IPv4 address or an IPv6 network of 64 bits, this machine excepted. Default
+	// a quarter of Connections, 1 at least.
+	ClientConnections int
 	// FrameBytes bounds a client's frame. Default: a full prompt in base64
 	// with room for the rest.
 	FrameBytes int64
@@ -142,6 +146,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Runs, 2)
 	def(&l.Waiting, 16)
 	def(&l.Connections, 256)
+	def(&l.ClientConnections, max(l.Connections/4, 1))
 	if l.FrameBytes <= 0 {
 		l.FrameBytes = commit.MaxPrompt*4/3 + 4096
 	}

@@ -88,5 +88,9 @@ func writeError(w http.ResponseWriter, r *RefusedError) {
 	if !ok {
 		status = http.StatusInternalServerError
 	}
+	writeErrorAs(w, status, r)
+}
+
+func writeErrorAs(w http.ResponseWriter, status int, r *RefusedError) {
 	writeJSON(w, status, map[string]any{"error": map[string]any{"message": r.Message, "type": "invalid_request_error", "code": r.Code}})
 }

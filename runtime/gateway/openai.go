@@ -85,6 +85,13 @@ func (s *Server) serveModels(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *Server) serveCompletions(w http.ResponseWriter, r *http.Request) {
+	gone, ok := s.who.enter(r)
+	if !ok {
+		w.Header().Set("Retry-After", retryAfter)
+		writeErrorAs(w, http.StatusTooManyRequests, &RefusedError{Code: CodeBusy, Message: tooMany})
+		return
+	}
+	defer gone()
 	select {
 	case s.calls <- struct{}{}:
 		defer func() { <-s.calls }()

@@ -26,6 +26,7 @@ type Server struct {
 	mu    sync.Mutex
 	runs  map[[32]byte]*run // by request hash
 	conns int
+	who   clients
 	calls chan struct{} // a token for each completion under way
 	slots chan struct{} // a token for each run at work
 	queue chan struct{} // a token for each run at work or waiting
@@ -47,6 +48,7 @@ func New(cfg Config, log *slog.Logger) (*Server, error) {
 		slots: make(chan struct{}, cfg.Limits.Runs),
 		queue: make(chan struct{}, cfg.Limits.Runs+cfg.Limits.Waiting),
 	}
+	s.who.most = cfg.Limits.ClientConnections
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.mux.HandleFunc("GET /assay/v1/stream", s.serveStream)
 	s.mux.HandleFunc("GET /assay/v1/info", s.serveInfo)

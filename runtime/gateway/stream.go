@@ -20,6 +20,12 @@ var upgrader = websocket.Upgrader{
 // parting is how long the last frame of a connection may take.
 const parting = 3 * time.Second
 
+// What a client is told that has too many connections.
+const (
+	tooMany    = "too many connections from your address; close one, or try again later"
+	retryAfter = "5" // seconds
+)
+
 // Why a connection is closed from here.
 var (
 	errSilent = errors.New("neither frame nor pong")
@@ -29,7 +35,15 @@ var (
 // serveStream holds one WebSocket: requests one after the other, each
 // answered by token frames and a receipt, or by an error frame.
 func (s *Server) serveStream(w http.ResponseWriter, r *http.Request) {
+	gone, ok := s.who.enter(r)
+	if !ok {
+		w.Header().Set("Retry-After", retryAfter)
+		http.Error(w, tooMany, http.StatusTooManyRequests)
+		return
+	}
+	defer gone()
 	if !s.enter() {
+		w.Header().Set("Retry-After", retryAfter)
 		http.Error(w, "too many connections; try again later", http.StatusServiceUnavailable)
 		return
 	}

@@ -186,7 +186,7 @@ func (s *stream) once(ctx context.Context) error {
 	dialer := websocket.Dialer{Proxy: http.ProxyFromEnvironment, HandshakeTimeout: s.opt.Idle}
 	ws, resp, err := dialer.DialContext(ctx, s.url, nil)
 	if err != nil {
-		if resp != nil && resp.StatusCode < http.StatusInternalServerError {
+		if resp != nil && resp.StatusCode < http.StatusInternalServerError && resp.StatusCode != http.StatusTooManyRequests {
 			return fmt.Errorf("client: %s does not stream answers: %s", s.url, resp.Status)
 		}
 		return &LostError{err}
