@@ -1,5 +1,5 @@
-// Package imports holds the test that keeps the direction of imports. It is
-// the layout of docs/rationale.md as a table: each ban with its reason.
+// Package imports holds the tests that keep the direction of imports, the layout of docs/rationale.md as a
+// table, each ban with its reason, and that keep true what documents name.
 package imports
 
 import (

@@ -1,6 +1,6 @@
-// Package docs_test checks that what the documentation gives as evidence is there: links, commands, tests,
-// files. It must not know what the documents say.
-package docs_test
+package imports
+
+// What the documentation gives as evidence is there: links, commands, tests, files.
 
 import (
 	"go/ast"
@@ -16,13 +16,13 @@ import (
 	"testing"
 )
 
-const root = ".."
+const top = "../.."
 
 // documents are the Markdown files of the repository, by path from its root.
 func documents(t *testing.T) map[string]string {
 	t.Helper()
 	docs := map[string]string{}
-	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(top, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -33,7 +33,7 @@ func documents(t *testing.T) map[string]string {
 			return nil
 		}
 		b, err := os.ReadFile(p)
-		rel, _ := filepath.Rel(root, p)
+		rel, _ := filepath.Rel(top, p)
 		docs[filepath.ToSlash(rel)] = string(b)
 		return err
 	})
@@ -47,7 +47,7 @@ func documents(t *testing.T) map[string]string {
 func tests(t *testing.T) map[string][]string {
 	t.Helper()
 	found := map[string][]string{}
-	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(top, func(p string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.HasSuffix(p, "_test.go") {
 			return err
 		}
@@ -55,7 +55,7 @@ func tests(t *testing.T) map[string][]string {
 		if err != nil {
 			return err
 		}
-		rel, _ := filepath.Rel(root, filepath.Dir(p))
+		rel, _ := filepath.Rel(top, filepath.Dir(p))
 		for _, decl := range f.Decls {
 			if fn, ok := decl.(*ast.FuncDecl); ok && fn.Recv == nil {
 				found[filepath.ToSlash(rel)] = append(found[filepath.ToSlash(rel)], fn.Name.Name)
@@ -94,7 +94,7 @@ func TestLinks(t *testing.T) {
 			to := name
 			if target != "" {
 				to = path.Join(path.Dir(name), target)
-				if _, err := os.Stat(filepath.Join(root, to)); err != nil {
+				if _, err := os.Stat(filepath.Join(top, to)); err != nil {
 					t.Errorf("%s links to %s: %v", name, m[1], err)
 					continue
 				}
@@ -126,7 +126,7 @@ var (
 // TestCommands: each make target, and each test or benchmark that a document tells to run, exists where it
 // says.
 func TestCommands(t *testing.T) {
-	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	makefile, err := os.ReadFile(filepath.Join(top, "Makefile"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +156,7 @@ func checkGoTest(t *testing.T, doc, command string, have map[string][]string) {
 				names = append(names, list...)
 			}
 		}
-		if _, err := os.Stat(filepath.Join(root, dir)); err != nil {
+		if _, err := os.Stat(filepath.Join(top, dir)); err != nil {
 			t.Errorf("%s: %s: %v", doc, command, err)
 		}
 	}
@@ -202,10 +202,10 @@ func TestNames(t *testing.T) {
 			if !inTree.MatchString(c) || c == "testdata/fuzz" { // each package has one
 				continue
 			}
-			if found, err := filepath.Glob(filepath.Join(root, c)); err != nil || len(found) == 0 {
+			if found, err := filepath.Glob(filepath.Join(top, c)); err != nil || len(found) == 0 {
 				// A package's symbol: the part before the dot is the folder.
 				folder, _, _ := strings.Cut(path.Base(c), ".")
-				if info, err := os.Stat(filepath.Join(root, path.Dir(c), folder)); err != nil || !info.IsDir() || path.Ext(c) == ".go" || path.Ext(c) == ".md" {
+				if info, err := os.Stat(filepath.Join(top, path.Dir(c), folder)); err != nil || !info.IsDir() || path.Ext(c) == ".go" || path.Ext(c) == ".md" {
 					t.Errorf("%s: no file %s", name, c)
 				}
 			}
