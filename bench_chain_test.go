@@ -163,7 +163,7 @@ func startChainBench(ctx context.Context, b *testing.B, miners, flood int) *chai
 	c := &chainBench{b: b, flood: flood, phases: map[sprinttypes.Phase]int64{}, sizes: map[string]int64{}}
 	go c.stops.watch(ctx)
 	p := sprinttypes.DefaultParams()
-	p.ComputeBlocks, p.CommitBlocks, p.AuditBlocks, p.EpochBlocks = 30, 40, 16, 70
+	p.ComputeBlocks, p.CommitBlocks, p.AuditBlocks, p.EpochBlocks = 30, 60, 16, 90
 	p.MaxClaims, p.RetainEpochs, p.VestingEpochs = uint64(max(miners, 10_000)), 1, 1
 	spec := localSpec{Dir: b.TempDir(), Nodes: 4, BlockTime: benchBlock, Sprint: p, Voting: time.Hour}
 	for range spec.Nodes {
@@ -437,6 +437,9 @@ func (c *chainBench) sign(ctx context.Context, m *benchMiner, gas uint64, msg sd
 func (c *chainBench) audit(ctx context.Context, e sprinttypes.Epoch) {
 	claims, err := c.link.claims(ctx, 1)
 	c.must(err)
+	if len(claims) != len(c.miners) {
+		c.must(fmt.Errorf("%d of %d claims are in the epoch", len(claims), len(c.miners)))
+	}
 	info, err := c.link.round(ctx, e, 1, 0)
 	c.must(err)
 	var all sync.WaitGroup
