@@ -16,16 +16,7 @@ import (
 	"github.com/assaynet/assay/modules/manifest"
 )
 
-const (
-	beginGas = 600_000
-	// chunkGas and chunkByteGas cover writing a chunk (30 gas a byte) and the size of its
-	// transaction (10).
-	chunkGas     = 1_000_000
-	chunkByteGas = 44
-)
-
-// gasOf is the limit of gas of a chunk of so many bytes.
-func gasOf(chunk int) uint64 { return chunkGas + chunkByteGas*uint64(chunk) }
+const beginGas = 600_000
 
 // payersGas is what a block has for transactions that pay: half of its gas (chain/app).
 func payersGas(ctx context.Context, s *sender) (uint64, error) {
@@ -97,7 +88,7 @@ func store(cmd *cobra.Command, s *sender, kind string, blob []byte) error {
 		chunks = append(chunks, rest[:n])
 		rest = rest[n:]
 	}
-	last := gasOf(len(chunks[len(chunks)-1])) + registrytypes.CompleteGas(kind, uint64(len(blob)))
+	last := registrytypes.ChunkGas(len(chunks[len(chunks)-1])) + registrytypes.CompleteGas(kind, uint64(len(blob)))
 	if room, err := payersGas(cmd.Context(), s); err != nil {
 		return err
 	} else if last > room {
@@ -131,7 +122,7 @@ func store(cmd *cobra.Command, s *sender, kind string, blob []byte) error {
 		sent = append(sent, resp.TxHash)
 	}
 	for i := from; i < len(chunks); i++ {
-		gas := gasOf(len(chunks[i]))
+		gas := registrytypes.ChunkGas(len(chunks[i]))
 		if i == len(chunks)-1 {
 			gas = last
 		}

@@ -12,7 +12,7 @@ import (
 func TestLargestBlobsFitABlock(t *testing.T) {
 	p := types.DefaultParams()
 	for kind, size := range map[string]uint64{types.KindModule: p.MaxModuleBytes, types.KindModel: p.MaxModelBytes} {
-		last := gasOf(int(p.ChunkBytes)) + types.CompleteGas(kind, size)
+		last := types.ChunkGas(int(p.ChunkBytes)) + types.CompleteGas(kind, size)
 		t.Logf("a %s of %d bytes takes %d gas with its last chunk", kind, size, last)
 		if last > network.BlockGas/2 {
 			t.Errorf("%s: %d gas, a block has %d for those who pay", kind, last, network.BlockGas/2)

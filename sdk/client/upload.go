@@ -44,9 +44,9 @@ func (a *Account) Upload(ctx context.Context, blob []byte, opt UploadOptions) ([
 	}
 	for i, c := range chunks {
 		m := &registrytypes.MsgStoreChunk{Creator: a.Address(), Hash: hash[:], Index: uint32(i), Data: c}
-		so := SendOptions{Fee: opt.Fee, Gas: uploadGas + uploadByteGas*uint64(len(c))}
+		so := SendOptions{Fee: opt.Fee, Gas: registrytypes.ChunkGas(len(c))}
 		if i == len(chunks)-1 {
-			so.Gas += uploadAdmitGas*uint64(len(blob)) + uploadReadGas*uint64(len(packed))
+			so.Gas += registrytypes.CompleteGas(opt.Kind, uint64(len(blob)))
 		}
 		if _, err := a.Send(ctx, so, m); err != nil {
 			return hash, errors.Join(fmt.Errorf("client: chunk %d of %d", i+1, len(chunks)), err)
@@ -57,14 +57,3 @@ func (a *Account) Upload(ctx context.Context, blob []byte, opt UploadOptions) ([
 	}
 	return hash, nil
 }
-
-// Gas limits of an upload. A byte costs 10 gas in the transaction and 30 when
-// it is stored (the SDK's default prices); the rest is room. The transaction
-// that completes a blob also pays for reading it back, and for unpacking,
-// hashing and admitting it.
-const (
-	uploadGas      = 1_000_000
-	uploadByteGas  = 44
-	uploadReadGas  = 4 // a packed byte
-	uploadAdmitGas = 2 // a byte
-)

@@ -9,6 +9,10 @@ const (
 	moduleByteGas = 12
 )
 
+// ChunkGas is a limit of gas for the transaction of a chunk of n bytes: a byte costs 10 gas in the
+// transaction and 30 when it is stored (the SDK's default prices); the rest is room.
+func ChunkGas(n int) uint64 { return 1_000_000 + 44*uint64(n) }
+
 // CompleteGas is the gas that completing a blob of a size and kind takes with its last chunk, beside what
 // the chunk costs by itself.
 func CompleteGas(kind string, size uint64) uint64 {
