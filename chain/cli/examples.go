@@ -45,7 +45,6 @@ var examples = map[string]string{
 	"query tx":                          "assay query tx " + exampleHash + "\nassay query tx --type=acc_seq " + exampleAddress + "/5",
 	"query txs":                         `assay query txs --query "message.sender='` + exampleAddress + `'" --limit 10`,
 	"query wait-tx":                     "assay query wait-tx " + exampleHash,
-	"query auth bech32-prefix":          "assay query auth bech32-prefix",
 	"query authz grants":                "assay query authz grants " + exampleAddress + " " + exampleAddress,
 	"tx audit answer":                   "assay tx audit answer 1" + exampleFees,
 	"tx audit open-keyed":               "assay tx audit open-keyed 3 0" + exampleFees,
@@ -57,8 +56,6 @@ var examples = map[string]string{
 		`'{"max_age_num_blocks":"288000","max_age_duration":"1728000s","max_bytes":"1048576"}' '{"pub_key_types":["ed25519"]}' '{}' ` +
 		`--title gas --summary "larger blocks" --deposit 1000000` + params.BaseDenom + exampleFees,
 	"tx encode":                          "assay tx encode tx.json",
-	"tx feegrant prune":                  "assay tx feegrant prune" + exampleFees,
-	"tx gov draft-proposal":              "assay tx gov draft-proposal",
 	"tx multi-sign":                      "assay tx multi-sign tx.json committee alice.sig bob.sig > signed.json",
 	"tx sign":                            "assay tx sign tx.json --from client > signed.json",
 	"tx sign-batch":                      "assay tx sign-batch txs.json --from client > signed.json",

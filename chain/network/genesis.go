@@ -27,7 +27,7 @@ const (
 	BlockBytes = 4 << 20
 	// BlockGas is the gas limit of a block: 550 ms of one processor at the 200,000 gas a millisecond
 	// that chain/app charges, a quarter of it spent before the block, in the mempool. So four nodes on
-	// two processors keep a block of any transactions below two seconds (docs/bench/scale.md), and half
+	// two idle processors keep blocks below two seconds in the benchmarks (docs/bench/scale.md), and half
 	// of it, the part of those who pay, takes the last chunk of the largest module and model of
 	// chain/registry.
 	BlockGas = 110_000_000

@@ -86,7 +86,6 @@ func (r *rewriter) run() (*Result, error) {
 		helpers: functions, pause: uint32(len(r.m.AllTables))}
 	e := &emitter{ids: r.ids, m: r.m, costs: r.costs, slice: r.cfg.slice(), results: r.resultType, temps: map[wasmbin.ValType]uint32{}, made: map[string]uint32{}, rare: map[int64]int{}}
 	e.helper(refill)
-	r.bodies = make([]byte, 0, len(r.m.Bytes)+len(r.m.Bytes)/4) // most modules grow by less
 	a := newAnalyzer(r.m, &r.cfg.Limits, r.costs)
 	var sum totals
 	for i := range r.m.Bodies {
@@ -99,6 +98,9 @@ func (r *rewriter) run() (*Result, error) {
 		}
 		r.inspect(p)
 		body := e.body(i, p)
+		if r.bodies == nil { // not for what the first function refuses; most modules grow by less
+			r.bodies = make([]byte, 0, len(r.m.Bytes)+len(r.m.Bytes)/4)
+		}
 		r.bodies = append(wasmbin.AppendU32(r.bodies, uint32(len(body))), body...)
 	}
 	for i := 0; i < len(e.order); i++ { // helpers may ask for others

@@ -224,9 +224,12 @@ func (d *decoder) body(i int) {
 	d.pos, d.end = d.end, outer
 }
 
+// dataRoom is for how many data segments room is made before they are read: a count is cheap to claim.
+const dataRoom = 1 << 12
+
 func (d *decoder) data() {
 	n := d.count("data segments", d.max.DataSegments, 2)
-	d.m.Datas = make([]Data, 0, n)
+	d.m.Datas = make([]Data, 0, min(n, dataRoom))
 	for i := 0; i < n && d.err == nil; i++ {
 		s := Data{Offset: d.pos}
 		switch flags := d.u32(); {
