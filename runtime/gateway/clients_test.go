@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -10,6 +11,23 @@ import (
 
 	"github.com/assaynet/assay/runtime/gateway"
 )
+
+// busy checks that a refused connection is told so in the form of every other error.
+func busy(t *testing.T, resp *http.Response) {
+	t.Helper()
+	var body struct {
+		Error struct {
+			Code    gateway.Code
+			Message string
+		}
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&body); err != nil {
+		t.Errorf("%s: %v", resp.Status, err)
+	}
+	if body.Error.Code != gateway.CodeBusy || body.Error.Message == "" || resp.Header.Get("Content-Type") != "application/json" || resp.Header.Get("Retry-After") == "" {
+		t.Errorf("%s: %+v, %v", resp.Status, body, resp.Header)
+	}
+}
 
 // One client cannot take all connections: its next one is refused, others' are not, and a place that it
 // gives back can be had again.
@@ -31,8 +49,8 @@ func TestConnectionsOfAClient(t *testing.T) {
 		if resp == nil {
 			t.Fatal(err)
 		}
-		if resp.StatusCode == http.StatusTooManyRequests && resp.Header.Get("Retry-After") == "" {
-			t.Error("refused without Retry-After")
+		if resp.StatusCode == http.StatusTooManyRequests {
+			busy(t, resp)
 		}
 		return nil, resp.StatusCode
 	}

@@ -301,6 +301,32 @@ func TestTooManyConnections(t *testing.T) {
 	if err == nil || resp == nil || resp.StatusCode != http.StatusServiceUnavailable {
 		t.Fatalf("second connection: %v, %v", err, resp)
 	}
+	busy(t, resp)
+	plain, err := http.Get(srv.URL + "/assay/v1/stream")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plain.Body.Close()
+	busy(t, plain)
+}
+
+// What is no handshake of a WebSocket is refused like any other request.
+func TestNoHandshake(t *testing.T) {
+	srv, _, _ := serve(t, gateway.Limits{})
+	resp, err := http.Get(srv.URL + "/assay/v1/stream")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var body struct {
+		Error struct {
+			Code    gateway.Code
+			Message string
+		}
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&body); err != nil || resp.StatusCode/100 != 4 || body.Error.Code != gateway.CodeBadRequest || body.Error.Message == "" {
+		t.Fatalf("%s: %+v, %v", resp.Status, body, err)
+	}
 }
 
 func TestCompletions(t *testing.T) {

@@ -91,6 +91,11 @@ func writeError(w http.ResponseWriter, r *RefusedError) {
 	writeErrorAs(w, status, r)
 }
 
+// writeErrorAs is writeError with a status of the caller's. Who is refused for
+// want of a place is told when to come again.
 func writeErrorAs(w http.ResponseWriter, status int, r *RefusedError) {
+	if r.Code == CodeBusy {
+		w.Header().Set("Retry-After", retryAfter)
+	}
 	writeJSON(w, status, map[string]any{"error": map[string]any{"message": r.Message, "type": "invalid_request_error", "code": r.Code}})
 }

@@ -87,7 +87,6 @@ func (s *Server) serveModels(w http.ResponseWriter, _ *http.Request) {
 func (s *Server) serveCompletions(w http.ResponseWriter, r *http.Request) {
 	gone, ok := s.who.enter(r)
 	if !ok {
-		w.Header().Set("Retry-After", retryAfter)
 		writeErrorAs(w, http.StatusTooManyRequests, &RefusedError{Code: CodeBusy, Message: tooMany})
 		return
 	}
@@ -96,7 +95,7 @@ func (s *Server) serveCompletions(w http.ResponseWriter, r *http.Request) {
 	case s.calls <- struct{}{}:
 		defer func() { <-s.calls }()
 	default:
-		writeError(w, &RefusedError{Code: CodeBusy, Message: "too many connections; try again later"})
+		writeError(w, &RefusedError{Code: CodeBusy, Message: full})
 		return
 	}
 	c, req, err := s.decodeCompletion(w, r)

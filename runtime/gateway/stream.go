@@ -15,14 +15,19 @@ var upgrader = websocket.Upgrader{
 	// Receipts authenticate themselves and no cookie is ever read, so any
 	// page may connect.
 	CheckOrigin: func(*http.Request) bool { return true },
+	Error: func(w http.ResponseWriter, _ *http.Request, status int, reason error) {
+		writeErrorAs(w, status, &RefusedError{Code: CodeBadRequest, Message: reason.Error()})
+	},
 }
 
 // parting is how long the last frame of a connection may take.
 const parting = 3 * time.Second
 
-// What a client is told that has too many connections.
+// Where there is no place: what a client that has too many connections is told, what any is told where the
+// gateway has, and when to come again.
 const (
 	tooMany    = "too many connections from your address; close one, or try again later"
+	full       = "too many connections; try again later"
 	retryAfter = "5" // seconds
 )
 
@@ -37,14 +42,12 @@ var (
 func (s *Server) serveStream(w http.ResponseWriter, r *http.Request) {
 	gone, ok := s.who.enter(r)
 	if !ok {
-		w.Header().Set("Retry-After", retryAfter)
-		http.Error(w, tooMany, http.StatusTooManyRequests)
+		writeErrorAs(w, http.StatusTooManyRequests, &RefusedError{Code: CodeBusy, Message: tooMany})
 		return
 	}
 	defer gone()
 	if !s.enter() {
-		w.Header().Set("Retry-After", retryAfter)
-		http.Error(w, "too many connections; try again later", http.StatusServiceUnavailable)
+		writeError(w, &RefusedError{Code: CodeBusy, Message: full})
 		return
 	}
 	defer s.leave()

@@ -170,11 +170,14 @@ func (p *Payer) stream(ctx context.Context, endpoint string, s *stream) (*Answer
 	}
 	err = s.follow(ctx)
 	if s.payment != nil {
-		var refused *RefusedError
+		var (
+			refused *RefusedError
+			lost    *LostError
+		)
 		switch {
 		case err == nil:
 			err = p.Done(s.payment, s.answer.Receipt.Price)
-		case errors.As(err, &refused) && len(s.answer.Tokens) == 0:
+		case !s.sent, errors.As(err, &refused) && !errors.As(err, &lost) && len(s.answer.Tokens) == 0:
 			err = errors.Join(err, p.Done(s.payment, 0))
 		}
 	}

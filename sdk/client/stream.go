@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -42,7 +44,12 @@ func (a *Answer) Text() string {
 }
 
 // RefusedError is a miner's refusal. Code is stable.
-type RefusedError struct{ Code, Message string }
+type RefusedError struct {
+	Code, Message string
+	// RetryAfter is when to come again, as a miner said that refused the
+	// connection; 0: it said nothing.
+	RetryAfter time.Duration
+}
 
 func (e *RefusedError) Error() string { return "refused (" + e.Code + "): " + e.Message }
 
@@ -61,7 +68,8 @@ type StreamOptions struct {
 	// is started again; negative: never.
 	Retries int
 	// Pause is the wait before the first of them, doubled with each up to 100
-	// times it. Default 50 ms.
+	// times it. A miner that refuses connections may ask for a longer one, up
+	// to the same bound. Default 50 ms.
 	Pause time.Duration
 	// Idle is how long the connection may be silent: no handshake, neither
 	// frames nor pings. Default 30 s.
@@ -153,7 +161,12 @@ func (s *stream) follow(ctx context.Context) error {
 		if !errors.As(err, &lost) || try >= s.opt.Retries {
 			return err
 		}
-		wait := time.NewTimer(min(100*s.opt.Pause, s.opt.Pause<<min(try, 7)))
+		pause := s.opt.Pause << min(try, 7)
+		var refused *RefusedError
+		if errors.As(err, &refused) {
+			pause = max(pause, refused.RetryAfter)
+		}
+		wait := time.NewTimer(min(100*s.opt.Pause, pause))
 		select {
 		case <-wait.C:
 		case <-ctx.Done():
@@ -176,6 +189,7 @@ type stream struct {
 	opt    StreamOptions
 	digest *commit.Output
 	answer *Answer
+	sent   bool // whether a miner may have seen the request
 
 	payment *Payment // nil: free
 	terms   Terms
@@ -186,8 +200,18 @@ func (s *stream) once(ctx context.Context) error {
 	dialer := websocket.Dialer{Proxy: http.ProxyFromEnvironment, HandshakeTimeout: s.opt.Idle}
 	ws, resp, err := dialer.DialContext(ctx, s.url, nil)
 	if err != nil {
-		if resp != nil && resp.StatusCode < http.StatusInternalServerError && resp.StatusCode != http.StatusTooManyRequests {
+		if resp == nil {
+			return &LostError{err}
+		}
+		refused := refusedBy(resp)
+		switch {
+		case resp.StatusCode < http.StatusInternalServerError && resp.StatusCode != http.StatusTooManyRequests:
+			if refused != nil {
+				return refused
+			}
 			return fmt.Errorf("client: %s does not stream answers: %s", s.url, resp.Status)
+		case refused != nil:
+			return &LostError{refused} // for want of a place: it may have one later
 		}
 		return &LostError{err}
 	}
@@ -216,6 +240,7 @@ func (s *stream) once(ctx context.Context) error {
 	if err := ws.SetWriteDeadline(time.Now().Add(s.opt.Idle)); err != nil {
 		return &LostError{err}
 	}
+	s.sent = true
 	if err := ws.WriteJSON(f); err != nil {
 		return &LostError{err}
 	}
@@ -242,6 +267,24 @@ func (s *stream) once(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// maxRetryAfter bounds what a miner can ask for in seconds.
+const maxRetryAfter = 3600
+
+// refusedBy is the refusal that an HTTP answer carries, nil if it is no miner's.
+func refusedBy(resp *http.Response) *RefusedError {
+	var body struct {
+		Error struct{ Code, Message string } `json:"error"`
+	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxFrame)).Decode(&body); err != nil || body.Error.Code == "" {
+		return nil
+	}
+	e := &RefusedError{Code: body.Error.Code, Message: body.Error.Message}
+	if s, err := strconv.ParseUint(resp.Header.Get("Retry-After"), 10, 16); err == nil {
+		e.RetryAfter = time.Duration(min(s, maxRetryAfter)) * time.Second
+	}
+	return e
 }
 
 // take checks one frame.
