@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
+	"errors"
 	"strings"
 	"testing"
 
@@ -66,8 +67,27 @@ func testUploads(ctx context.Context, t *testing.T, n *testNet) {
 	}
 	s.refused(ctx, t, probe, attempt{name: "too many uploads at once", msgs: many, gas: 1_500_000,
 		want: registrytypes.ErrUploads, says: []string{"4, at most 4"}})
+	testUploadBounds(ctx, t, n, probe)
 	for _, b := range badBlobs() {
 		t.Run(b.name, func(t *testing.T) { refuseBlob(ctx, t, s, probe, b) })
+	}
+}
+
+// testUploadBounds: the client sends nothing of what the chain would not take.
+func testUploadBounds(ctx context.Context, t *testing.T, n *testNet, probe func() string) {
+	s := n.coins(t, uploaderAccount)
+	a, before := n.link.c.Account(s.key), probe()
+	_, sequence := s.numbers(ctx, t)
+	var large *client.TooLargeError
+	most := registrytypes.DefaultParams().MaxModuleBytes
+	if _, err := a.Upload(ctx, make([]byte, most+1), client.UploadOptions{Kind: client.KindModule}); !errors.As(err, &large) || large.What != "bytes" || large.Max != most {
+		t.Errorf("a module above its bound: %v", err)
+	}
+	if _, err := a.Upload(ctx, []byte("x"), client.UploadOptions{Kind: "program"}); !errors.Is(err, registrytypes.ErrKind) {
+		t.Errorf("an unknown kind: %v", err)
+	}
+	if _, now := s.numbers(ctx, t); now != sequence || probe() != before {
+		t.Errorf("sequence %d, was %d: something was sent", now, sequence)
 	}
 }
 
