@@ -199,6 +199,7 @@ func (o askOptions) rerun(ctx context.Context, a *client.Answer) (err error) {
 type answerJSON struct {
 	Text      string   `json:"text"`
 	Tokens    []uint32 `json:"tokens"`
+	Texts     [][]byte `json:"texts"` // of each token: what the digest takes in
 	Request   []byte   `json:"request"`
 	Receipt   []byte   `json:"receipt"`
 	Signature []byte   `json:"signature"`
@@ -210,10 +211,10 @@ type answerJSON struct {
 }
 
 func writeAnswer(w io.Writer, a *client.Answer, verified bool) error {
-	v := answerJSON{Text: a.Text(), Tokens: []uint32{}, Request: a.Request.Bytes(), Receipt: a.Receipt.Bytes(), Signature: a.Signature,
+	v := answerJSON{Text: a.Text(), Tokens: []uint32{}, Texts: [][]byte{}, Request: a.Request.Bytes(), Receipt: a.Receipt.Bytes(), Signature: a.Signature,
 		PublicKey: a.PublicKey, Miner: fmt.Sprintf("%x", a.Receipt.Miner), Price: a.Receipt.Price, Gas: a.Receipt.Gas, Verified: verified}
 	for _, t := range a.Tokens {
-		v.Tokens = append(v.Tokens, t.ID)
+		v.Tokens, v.Texts = append(v.Tokens, t.ID), append(v.Texts, t.Text)
 	}
 	return json.NewEncoder(w).Encode(v)
 }

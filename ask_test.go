@@ -98,7 +98,14 @@ func TestAsk(t *testing.T) {
 	if out, err := run(o, false); !errors.As(err, &fraud) || out != "" || failureOf(err).Kind != "false_answer" || exitStatus(err) != exitFalse {
 		t.Errorf("a wrong token: %q, %v", out, err)
 	}
-	o.endpoint, o.verify = honest, false
+	o.verify = false
+	object, err = run(o, false)
+	var wrong answerJSON
+	if jerr := json.Unmarshal([]byte(object), &wrong); err != nil || jerr != nil {
+		t.Fatalf("a wrong token, not run again: %q, %v, %v", object, err, jerr)
+	}
+	testVerifyReceipt(t, a, wrong)
+	o.endpoint = honest
 	var refused *client.RefusedError
 	var out bytes.Buffer
 	if err := ask(t.Context(), o, bytes.Repeat([]byte("x"), 4096), &out, false); !errors.As(err, &refused) || refused.Code != "prompt_too_long" || failureOf(err).Kind != "refused" || exitStatus(err) != exitFailed {

@@ -24,21 +24,23 @@ var errFalseUnit = errors.New("the claim holds a false unit")
 func verifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify",
-		Short: "Re-check a claim or a unit of it offline, from one file",
+		Short: "Re-check a claim, a unit of it or an answer offline, from one file",
 		Long: "`fetch` collects what is needed from a node: a signed header, proofs of the epoch and the claim\n" +
 			"under its app hash, the module, and openings of units. `claim` and `unit` need nothing but that\n" +
 			"file: they check signatures, proofs and openings, and run the units again in the sandbox on the\n" +
-			"reference device. One unit that comes out different is proof of a false claim.\n\n" +
+			"reference device. One unit that comes out different is proof of a false claim.\n" +
+			"`receipt` does the same with an answer that was saved.\n\n" +
 			"The file cannot say whether its header is the chain's: compare the hash that is printed with one\n" +
 			"from a node that you trust, or give it with --trust.\n\n" +
 			"Exit status: 0 everything holds; 1 it could not be checked (flags, files, the host, an interruption);\n" +
 			"2 the evidence does not hold; 3 it holds, and a unit is false. With --output json an error is an\n" +
 			"object too: {\"verified\": false, \"error\": {\"kind\", \"message\"}}.",
-		Example: "  assay verify fetch --rpc tcp://127.0.0.1:26601 --miner assay1... --tx 9F2C... -o evidence.json\n" +
+		Example: "  assay verify receipt answer.json\n" +
+			"  assay verify fetch --rpc tcp://127.0.0.1:26601 --miner assay1... --tx 9F2C... -o evidence.json\n" +
 			"  assay verify claim evidence.json --trust 4E0A...\n" +
 			"  assay verify unit evidence.json 4711 --output json",
 	}
-	cmd.AddCommand(verifyFetchCommand(), verifyClaimCommand(), verifyUnitCommand())
+	cmd.AddCommand(verifyFetchCommand(), verifyClaimCommand(), verifyUnitCommand(), verifyReceiptCommand())
 	return cmd
 }
 

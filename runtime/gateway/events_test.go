@@ -24,6 +24,8 @@ type event struct {
 		Seq, Token       uint32
 		Text, Digest     []byte
 		Request, Receipt string
+		Signature        string
+		PublicKey        string `json:"public_key"`
 	}
 	Error struct{ Code gateway.Code }
 }

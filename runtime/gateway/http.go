@@ -1,21 +1,43 @@
 package gateway
 
 import (
-	_ "embed"
+	"embed"
 	"encoding/hex"
 	"encoding/json"
 	"net/http"
+	"path"
 
 	"github.com/assaynet/assay/runtime/abi"
 )
 
-//go:embed page.html
-var page []byte
+// page is the node's page with its scripts, which check answers in the browser.
+// noble-secp256k1.js is another's, unchanged (MIT, its licence beside it).
+//
+//go:embed page/*.html page/*.js page/*.LICENSE
+var page embed.FS
 
-func (s *Server) servePage(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'self' 'unsafe-inline'; connect-src 'self' ws: wss:")
-	_, _ = w.Write(page)
+// pageTypes of what is served of it, by extension: the system's table differs
+// from machine to machine, and a browser runs no module of another type.
+var pageTypes = map[string]string{
+	".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".LICENSE": "text/plain; charset=utf-8",
+}
+
+func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
+	name := "index.html"
+	if file := r.PathValue("file"); file != "" {
+		name = file
+	}
+	b, err := page.ReadFile("page/" + name)
+	if err != nil {
+		http.NotFound(w, r)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", pageTypes[path.Ext(name)])
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-cache") // its parts belong together
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	_, _ = w.Write(b)
 }
 
 // Info is what GET /assay/v1/info answers: enough to build a request.

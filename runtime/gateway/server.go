@@ -56,6 +56,7 @@ func New(cfg Config, log *slog.Logger) (*Server, error) {
 	s.mux.HandleFunc("GET /v1/models", s.serveModels)
 	s.mux.HandleFunc("POST /v1/completions", s.serveCompletions)
 	s.mux.HandleFunc("GET /{$}", s.servePage)
+	s.mux.HandleFunc("GET /page/{file}", s.servePage)
 	if cfg.Openings != nil {
 		s.mux.Handle("POST /assay/v1/openings", cfg.Openings)
 	}
