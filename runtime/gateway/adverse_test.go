@@ -65,6 +65,14 @@ func (n narrow) Accept() (net.Conn, error) {
 // serveWith serves on narrow connections with an engine of the test's.
 func serveWith(t *testing.T, cfg gateway.Config) (*gateway.Server, *httptest.Server, gateway.Offer) {
 	t.Helper()
+	g, srv, offer, _ := serveWatched(t, cfg)
+	return g, srv, offer
+}
+
+// serveWatched is serveWith, and tells of each connection that the server has closed, but for WebSockets, by the
+// client's address.
+func serveWatched(t *testing.T, cfg gateway.Config) (*gateway.Server, *httptest.Server, gateway.Offer, <-chan string) {
+	t.Helper()
 	_, key, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -76,9 +84,18 @@ func serveWith(t *testing.T, cfg gateway.Config) (*gateway.Server, *httptest.Ser
 	}
 	srv := httptest.NewUnstartedServer(g)
 	srv.Listener = narrow{srv.Listener}
+	closed := make(chan string, 1024)
+	srv.Config.ConnState = func(c net.Conn, s http.ConnState) {
+		if s == http.StateClosed {
+			select {
+			case closed <- c.RemoteAddr().String():
+			default: // nobody waits for so many
+			}
+		}
+	}
 	srv.Start()
 	t.Cleanup(func() { g.Close(); srv.Close() })
-	return g, srv, cfg.Engine.Offers()[0]
+	return g, srv, cfg.Engine.Offers()[0], closed
 }
 
 func realEngine(t *testing.T) gateway.Engine {
@@ -90,16 +107,18 @@ func realEngine(t *testing.T) gateway.Engine {
 	return e
 }
 
+func narrowDial(network, addr string) (net.Conn, error) {
+	c, err := net.Dial(network, addr)
+	if err != nil {
+		return nil, err
+	}
+	return c, c.(*net.TCPConn).SetReadBuffer(1)
+}
+
 // dialNarrow opens a stream whose client takes in few bytes that it does not read.
 func dialNarrow(t *testing.T, srv *httptest.Server) *websocket.Conn {
 	t.Helper()
-	d := websocket.Dialer{NetDial: func(network, addr string) (net.Conn, error) {
-		c, err := net.Dial(network, addr)
-		if err != nil {
-			return nil, err
-		}
-		return c, c.(*net.TCPConn).SetReadBuffer(1)
-	}}
+	d := websocket.Dialer{NetDial: narrowDial}
 	ws, _, err := d.Dial("ws"+strings.TrimPrefix(srv.URL, "http")+"/assay/v1/stream", nil)
 	if err != nil {
 		t.Fatal(err)

@@ -130,8 +130,11 @@ type Limits struct {
 	// with room for the rest.
 	FrameBytes int64
 	// Idle is how long a client may stay silent before its connection is
-	// closed, and how long a write may take. Default 30 s.
+	// closed, and how long it may take to take in 16 KiB. Default 30 s.
 	Idle time.Duration
+	// Rest is how long a WebSocket may stay open without a request. Default 10
+	// minutes.
+	Rest time.Duration
 	// Keep is how long a finished answer can still be fetched, so that a
 	// client whose connection broke resumes. Default 2 minutes.
 	Keep time.Duration
@@ -152,6 +155,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.Idle <= 0 {
 		l.Idle = 30 * time.Second
+	}
+	if l.Rest <= 0 {
+		l.Rest = 10 * time.Minute
 	}
 	if l.Keep <= 0 {
 		l.Keep = 2 * time.Minute

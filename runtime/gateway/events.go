@@ -26,19 +26,17 @@ func lastEvent(r *http.Request) (from uint32, err error) {
 }
 
 // streamed answers with server-sent events, as OpenAI's stream: true, from a
-// token on. Each write may take Limits.Idle; while a token takes long, comments
-// keep proxies and the client waiting.
+// token on. While a token takes long, comments keep proxies and the client
+// waiting.
 func (o *completionWriter) streamed(ctx context.Context, run *run, from uint32) {
 	limits := o.s.cfg.Limits
 	rc := http.NewResponseController(o.w)
 	o.w.Header().Set("Content-Type", "text/event-stream")
 	o.w.Header().Set("Cache-Control", "no-cache")
 	write := func(format string, args ...any) bool {
-		_ = rc.SetWriteDeadline(time.Now().Add(limits.Idle)) // a writer without deadlines is a test's
 		_, err := fmt.Fprintf(o.w, format, args...)
 		return err == nil && rc.Flush() == nil
 	}
-	defer func() { _ = rc.SetWriteDeadline(time.Time{}) }()
 	data := func(v any) []byte {
 		b, err := json.Marshal(v)
 		if err != nil {

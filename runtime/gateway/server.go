@@ -64,7 +64,9 @@ func New(cfg Config, log *slog.Logger) (*Server, error) {
 }
 
 // ServeHTTP dispatches by path.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mux.ServeHTTP(newPaced(w, s.cfg.Limits), r)
+}
 
 // Close ends all runs and waits for them.
 func (s *Server) Close() error {

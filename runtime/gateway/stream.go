@@ -35,6 +35,7 @@ const (
 var (
 	errSilent = errors.New("neither frame nor pong")
 	errSlow   = errors.New("the answer was not read before it was forgotten")
+	errRest   = errors.New("nothing was asked for a while")
 )
 
 // serveStream holds one WebSocket: requests one after the other, each
@@ -138,6 +139,8 @@ func (c *conn) read() {
 func (c *conn) serve() {
 	ping := time.NewTicker(c.idle / 3)
 	defer ping.Stop()
+	rest := time.NewTimer(c.s.cfg.Limits.Rest)
+	defer rest.Stop()
 	for {
 		select {
 		case <-c.ctx.Done():
@@ -152,6 +155,10 @@ func (c *conn) serve() {
 				c.part(err)
 				return
 			}
+			rest.Reset(c.s.cfg.Limits.Rest)
+		case <-rest.C:
+			c.part(errRest)
+			return
 		}
 	}
 }
@@ -163,6 +170,8 @@ func (c *conn) part(err error) {
 		switch {
 		case errors.Is(err, errSlow):
 			code, why = websocket.CloseTryAgainLater, err.Error()
+		case errors.Is(err, errRest):
+			code, why = websocket.CloseNormalClosure, err.Error()
 		case errors.Is(err, errSilent):
 			code, why = websocket.ClosePolicyViolation, err.Error()
 		default:
