@@ -26,6 +26,8 @@ type browser struct {
 	t  *testing.T
 	ws *websocket.Conn
 	id int
+
+	session string // of the tab that was opened last
 }
 
 func startBrowser(t *testing.T) *browser {
@@ -112,6 +114,7 @@ func (b *browser) open(url string) func(script string) string {
 	must(b.t, json.Unmarshal(b.call("", "Target.createTarget", map[string]any{"url": "about:blank"}), &target))
 	var at struct{ SessionID string }
 	must(b.t, json.Unmarshal(b.call("", "Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}), &at))
+	b.session = at.SessionID
 	run := func(script string) string {
 		b.t.Helper()
 		raw := b.call(at.SessionID, "Runtime.evaluate", map[string]any{"expression": script, "awaitPromise": true, "returnByValue": true})
@@ -207,10 +210,19 @@ func TestPageInABrowser(t *testing.T) {
 	miner := newAccount(t)
 	_, srv := serveSigned(t, gateway.Config{Engine: realEngine(t)}, miner)
 	flip := func(b []byte) { b[len(b)/2] ^= 1 }
+	cut := 0
 	for _, c := range []struct {
 		name, want, says string
 		change           func(string) string
 	}{
+		{"cut off twice", "good: Checked", "✓ the 160 tokens above", func(l string) string {
+			if strings.HasPrefix(l, "id: ") {
+				if cut++; cut == 20 || cut == 31 {
+					panic(http.ErrAbortHandler) // the connection ends in the middle of an event
+				}
+			}
+			return l
+		}},
 		{"honest", "good: Checked", "✓ the signature is right", func(l string) string { return l }},
 		{"text", "bad: DOES NOT MATCH", "", func(l string) string {
 			if strings.Contains(l, `"seq":9,`) {
@@ -252,6 +264,40 @@ func TestPageInABrowser(t *testing.T) {
 				t.Error("the page is wider than a telephone")
 			}
 		})
+	}
+}
+
+// A person at the keyboard begins an answer with Enter, is not stopped by a second one, and ends it with Escape.
+func TestPageByKeyboard(t *testing.T) {
+	b := startBrowser(t)
+	gate := make(chan struct{})
+	_, srv := serveSigned(t, gateway.Config{Engine: firstOf{realEngine(t), gate}}, newAccount(t))
+	run := b.open(srv.URL + "/")
+	run(loaded)
+	run(`document.getElementById('prompt').focus(); ''`)
+	press := func(key, text string) {
+		t.Helper()
+		for _, kind := range []string{"keyDown", "keyUp"} {
+			p := map[string]any{"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": map[string]int{"Enter": 13, "Escape": 27}[key]}
+			if kind == "keyDown" && text != "" {
+				p["text"] = text
+			}
+			b.call(b.session, "Input.dispatchKeyEvent", p)
+		}
+	}
+	verdict := func(has string) string {
+		return watch + `(() => { const v = document.getElementById('verdict').textContent; return v.includes('` + has + `') && v; })`
+	}
+	press("Enter", "\r")
+	run(verdict("3 tokens"))
+	press("Enter", "\r")
+	if got := run(`document.getElementById('go').textContent`); got != "Stop" {
+		t.Errorf("after a second Enter the button says %q", got)
+	}
+	press("Escape", "")
+	run(verdict("Stopped"))
+	if got := run(found); !strings.Contains(got, "nobody has signed them") {
+		t.Errorf("after Escape: %q", got)
 	}
 }
 

@@ -108,5 +108,8 @@ async function submit() {
 }
 
 $('ask').addEventListener('submit', e => { e.preventDefault(); submit(); });
+// A second Enter must not stop what the first began; Escape does.
+$('prompt').addEventListener('keydown', e => { if (asking && e.key === 'Enter') e.preventDefault(); });
+document.addEventListener('keydown', e => { if (e.key === 'Escape') asking?.abort(); });
 $('go').disabled = false;
 refresh();
