@@ -23,6 +23,7 @@ import (
 	"golang.org/x/crypto/ripemd160"
 	"lukechampine.com/blake3"
 
+	"github.com/assaynet/assay/runtime/abi"
 	"github.com/assaynet/assay/runtime/gateway"
 	"github.com/assaynet/assay/verifier/commit"
 )
@@ -340,6 +341,15 @@ func TestPageChecksAnAnswer(t *testing.T) {
 		said := strings.Join(bad, "; ")
 		if c.says == "" && (len(bad) > 0 || len(got.Answers[i].Findings) != 6) || !strings.Contains(said, c.says) || c.says != "" && len(bad) == 0 {
 			t.Errorf("%s: %q, want %q", c.name, said, c.says)
+		}
+	}
+	// A run that was stopped has a receipt, and who reads it should know.
+	stopped := honest
+	stopped.Proof = maps.Clone(honest.Proof)
+	resigned(&stopped, miner, func(rc *commit.Receipt) { rc.Trap = uint8(abi.TrapOutOfGas) })
+	for i, f := range runPage(t, pageCases{Answers: []pageAnswer{stopped}}).Answers[0].Findings {
+		if !f.OK || strings.Contains(f.What, "trap 2") != (i == 2) {
+			t.Errorf("stopped: finding %d is %+v", i, f)
 		}
 	}
 	if b64(got.Answers[0].Request) != honest.Proof["request"] {

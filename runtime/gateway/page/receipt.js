@@ -93,6 +93,7 @@ export function check({ request, chain, proof, miner }) {
   say(names && same(r.request, blake3(request)), 'it is for this prompt with these settings', 'it is for another request than yours');
   say(r.tokens === chain.tokens && same(r.output, chain.sum), `the ${chain.tokens} tokens above are those it names, letter by letter`,
     r.tokens === chain.tokens ? 'its digest is not that of the text above' : `it is for ${r.tokens} tokens, and ${chain.tokens} came`);
+  if (r.trap !== 1) out.push({ ok: true, what: `the module was stopped (trap ${r.trap}): the text is what it gave until then` });
   let signed = false, owns = false;
   try {
     const key = unbase64(proof.public_key);
