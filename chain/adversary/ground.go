@@ -164,9 +164,14 @@ type evidence []abci.Misbehavior
 func (e evidence) GetEvidence() comet.EvidenceList { return e }
 func (evidence) GetValidatorsHash() []byte         { return nil }
 func (evidence) GetProposerAddress() []byte        { return nil }
-func (evidence) GetLastCommit() comet.CommitInfo   { return nil }
+func (evidence) GetLastCommit() comet.CommitInfo   { return firstRound{} }
 func (e evidence) Len() int                        { return len(e) }
 func (e evidence) Get(i int) comet.Evidence        { return misbehaviour{nil, e[i]} }
+
+// firstRound decided each block: rounds never fail here.
+type firstRound struct{ comet.CommitInfo }
+
+func (firstRound) Round() int32 { return 0 }
 
 type misbehaviour struct {
 	comet.Evidence

@@ -160,6 +160,9 @@ func newWorld(ctx context.Context, lab *Lab, module string, salt uint64, crossCh
 	if w.rotation, err = newRotation(validators, int32(binary.LittleEndian.Uint16(root[:]))); err != nil {
 		return nil, err
 	}
+	if err := w.power.BeginTurns(w.ctx, 1, w.rotation.now); err != nil {
+		return nil, err
+	}
 	sg, ag := sprinttypes.DefaultGenesis(), audittypes.DefaultGenesis()
 	sg.Params = sprintParams(uint64(members[0].Folds)*fold, len(members))
 	ag.Params.Challenges = 0

@@ -51,6 +51,7 @@ func doubleSigning(ctx context.Context, t *testing.T, tn *testNetwork) {
 		t.Fatalf("validators after forged evidence: %v", powers)
 	}
 
+	heardOf(ctx, t, tn, height)
 	first := tn.precommit(ctx, t, keys.Consensus.GetAddress())
 	double := tn.evidence(ctx, t, first, second(t, first, keys.Consensus.Key.PrivKey, chainID))
 	if _, err := rpc.BroadcastEvidence(ctx, double); err != nil {
@@ -69,6 +70,7 @@ func doubleSigning(ctx context.Context, t *testing.T, tn *testNetwork) {
 			t.Fatalf("validators at height %d, the evidence was in block %d: %v", height, committed, powers)
 		}
 	}
+	heardOf(ctx, t, tn, after+4)
 	for i := range tn.nodes {
 		if m := tn.miner(ctx, t, i, keys.Operator); !m.Miner.Tombstoned || m.Power != 0 || m.Weight != 0 {
 			t.Fatalf("node %d has the double signer as %+v", i, m)

@@ -17,7 +17,7 @@ import (
 	"github.com/assaynet/assay/chain/power/types"
 )
 
-// BeginBlock punishes double signing, counts missed signatures and notes the proposer.
+// BeginBlock punishes double signing, counts missed signatures and notes who made the block before.
 func (k Keeper) BeginBlock(ctx context.Context) error {
 	if err := k.recordProposer(ctx); err != nil {
 		return err
@@ -134,10 +134,19 @@ func (k Keeper) forgiveMisses(ctx context.Context) error {
 	return nil
 }
 
-// EndBlock removes the barred and the unwilling from the validator set and returns what
-// CometBFT must change. It refuses a set that is empty or has lost more than two thirds of
-// the old one, and keeps the old set then.
+// EndBlock removes the barred and the unwilling from the validator set, returns what
+// CometBFT must change, and follows the turns.
 func (k Keeper) EndBlock(ctx context.Context) ([]abci.ValidatorUpdate, error) {
+	updates, err := k.changes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return updates, k.advanceTurns(ctx, updates)
+}
+
+// changes returns what CometBFT must change. It refuses a set that is empty or has lost more than two
+// thirds of the old one, and keeps the old set then.
+func (k Keeper) changes(ctx context.Context) ([]abci.ValidatorUpdate, error) {
 	dirty, err := orZero(k.dirty.Get(ctx))
 	if err != nil || !dirty {
 		return nil, err

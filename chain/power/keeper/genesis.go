@@ -105,7 +105,8 @@ func (k Keeper) InitGenesis(ctx context.Context, g types.GenesisState) ([]abci.V
 			return nil, err
 		}
 	}
-	return validatorUpdates(seated), nil
+	updates := validatorUpdates(seated)
+	return updates, k.genesisTurns(ctx, updates)
 }
 
 // RecordEpoch adds an epoch's settled units to the history at once, for a genesis. Each miner appears at

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
+
 	"cosmossdk.io/collections"
 	"cosmossdk.io/core/store"
 
@@ -63,7 +65,10 @@ type Keeper struct {
 	candidates  collections.KeySet[collections.Triple[uint64, uint64, []byte]] // see candidate
 	swept       collections.Item[uint64]                                       // epoch that nothing is left to remove in
 
-	proposed collections.Map[[]byte, int64] // consensus address: height of its newest block; not exported
+	// Not exported: a new chain begins with new turns.
+	proposed collections.Map[[]byte, int64]                // consensus address: height of its newest block
+	turns    collections.Map[int64, []byte]                // height, from the block before on: whose turn it is in round 0
+	rotation collections.Map[int64, cmtproto.ValidatorSet] // one height: CometBFT's set with its priorities
 }
 
 // New returns a keeper over its store. It panics on a schema that cannot be built, which only
@@ -107,6 +112,8 @@ func New(cfg Config) Keeper {
 		swept: collections.NewItem(sb, types.SweptPrefix, "swept", collections.Uint64Value),
 
 		proposed: collections.NewMap(sb, types.ProposedPrefix, "proposed", collections.BytesKey, collections.Int64Value),
+		turns:    collections.NewMap(sb, types.TurnsPrefix, "turns", collections.Int64Key, collections.BytesValue),
+		rotation: collections.NewMap(sb, types.RotationPrefix, "rotation", collections.Int64Key, codec.CollValue[cmtproto.ValidatorSet](cfg.Codec)),
 	}
 	schema, err := sb.Build()
 	if err != nil {

@@ -31,6 +31,8 @@ var (
 	RecordedCounter = collections.NewPrefix(18)
 	VRFKeysPrefix   = collections.NewPrefix(19)
 	ProposedPrefix  = collections.NewPrefix(20)
+	TurnsPrefix     = collections.NewPrefix(25)
+	RotationPrefix  = collections.NewPrefix(26)
 
 	PreparationPrefix = collections.NewPrefix(21)
 	FoundersPrefix    = collections.NewPrefix(22)
