@@ -20,9 +20,12 @@ import (
 // moreMoot bounds the reports that one block drops without a re-execution.
 const moreMoot = 100
 
-// adjudicate decides at most one report, once the delay of the first in the queue has passed. This is where a
-// block waits for the background.
+// adjudicate decides at most one report, once the time for others to compete with the first in the queue and the
+// time to re-execute it have passed. This is where a block waits for the background.
 func (k Keeper) adjudicate(ctx context.Context, e sprinttypes.Epoch, r *types.Round, p types.Params) error {
+	if err := k.closeReports(ctx, r, p); err != nil {
+		return err
+	}
 	height := sdk.UnwrapSDKContext(ctx).BlockHeight()
 	for range moreMoot {
 		sequence, id, _, err := k.head(ctx)
@@ -33,7 +36,7 @@ func (k Keeper) adjudicate(ctx context.Context, e sprinttypes.Epoch, r *types.Ro
 		if err != nil {
 			return err
 		}
-		if height < report.Height+int64(p.ReportDelay) {
+		if report.Closed == 0 || height < report.Closed+int64(p.ReportDelay+1)/2 {
 			return nil
 		}
 		moot, err := k.moot(ctx, e, *r, p, report)
@@ -86,6 +89,51 @@ func (k Keeper) pick(ctx context.Context, first types.Report, until int64) (type
 		return best, err
 	}
 	return best, k.reports.Set(ctx, collections.Join(first.Epoch, first.Id), first)
+}
+
+// closeReports ends the time in which others compete with what waits: half of the delay after the block that took
+// it, and not before somebody else than a coalition below a third of the power made a block since. Turns are known
+// in advance, and keys can be chosen so that a coalition's follow each other: it could fill any number of blocks
+// below a third of the validators' with its own reports alone.
+func (k Keeper) closeReports(ctx context.Context, r *types.Round, p types.Params) error {
+	height := sdk.UnwrapSDKContext(ctx).BlockHeight()
+	var closing []types.Report
+	var to uint64
+	err := k.queue.Walk(ctx, new(collections.Range[uint64]).StartExclusive(r.ClosedTo), func(sequence uint64, id []byte) (bool, error) {
+		report, err := k.reports.Get(ctx, collections.Join(r.Epoch, id))
+		if err != nil {
+			return true, err
+		}
+		if report.Closed == 0 {
+			if height < report.Height+int64(p.ReportDelay)/2 {
+				return true, nil
+			}
+			if others, err := k.others(ctx, report.Height+1); err != nil || !others {
+				return true, err
+			}
+			report.Closed = height
+			closing = append(closing, report)
+		}
+		to = sequence
+		return false, nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, report := range closing {
+		if err := k.reports.Set(ctx, collections.Join(r.Epoch, report.Id), report); err != nil {
+			return err
+		}
+	}
+	r.ClosedTo = max(r.ClosedTo, to)
+	return nil
+}
+
+// others says whether somebody else made a block since a height than any coalition below a third of the power could
+// have made it. Without any power, which an imported genesis may have for a moment, nobody is waited for.
+func (k Keeper) others(ctx context.Context, since int64) (bool, error) {
+	heard, total, err := k.power.Heard(ctx, since)
+	return 3*heard > total || total == 0, err
 }
 
 func before(a, b types.Report) bool {

@@ -20,7 +20,10 @@ import (
 
 // cross moves the cross-check on.
 func (k Keeper) cross(ctx context.Context, e sprinttypes.Epoch, r *types.Round, p types.Params) error {
-	late := sdk.UnwrapSDKContext(ctx).BlockHeight()+1 >= r.CrossEnd
+	late, err := k.over(ctx, &r.CrossEnd, r.CrossSince)
+	if err != nil {
+		return err
+	}
 	switch r.Cross {
 	case types.CROSS_NONE:
 		return k.fixVerdicts(ctx, e, r, p)
@@ -39,9 +42,24 @@ func (k Keeper) cross(ctx context.Context, e sprinttypes.Epoch, r *types.Round, 
 // stage begins a stage that lasts at most so many blocks.
 func stage(ctx context.Context, r *types.Round, s types.CrossStage, blocks uint64) {
 	height := sdk.UnwrapSDKContext(ctx).BlockHeight()
-	r.Cross, r.CrossEnd = s, height+1+int64(blocks)
+	r.Cross, r.CrossEnd, r.CrossSince = s, height+1+int64(blocks), height+1+int64(blocks)/2
 	emit(ctx, "cross_check", r.Epoch, sdk.NewAttribute("round", strconv.FormatUint(uint64(r.Round), 10)),
 		sdk.NewAttribute("stage", s.String()), sdk.NewAttribute("end", strconv.FormatInt(r.CrossEnd, 10)))
+}
+
+// over says whether a time that ends at a height is over with the running block. It goes on for a block if nobody
+// but a coalition below a third of the power may have made a block in its second half: what that leaves out of its
+// own blocks has the chance of another.
+func (k Keeper) over(ctx context.Context, end *int64, since int64) (bool, error) {
+	next := sdk.UnwrapSDKContext(ctx).BlockHeight() + 1
+	if next < *end {
+		return false, nil
+	}
+	others, err := k.others(ctx, since)
+	if !others {
+		*end = next + 1
+	}
+	return others, err
 }
 
 // fixVerdicts counts the leaves of every verdict's keyed tree and binds all verdicts of the round

@@ -244,3 +244,41 @@ func TestHonestValidatorsLoseNothing(t *testing.T) {
 		}
 	}
 }
+
+// A stage of the cross-check goes on while nobody but a coalition below a third may have made a block in its second
+// half: so who is kept out of its blocks is not dropped.
+func TestStagesWaitForOthersBlocks(t *testing.T) {
+	w := crossWorld(t, crossParams())
+	var done []computed
+	for v := range 4 {
+		done = append(done, w.cast(v, nil, true, true, true))
+	}
+	w.to(sprinttypes.PHASE_ADJUDICATE)
+	w.next()
+	w.roster.Unheard = 67
+	w.blocks(20)
+	if w.round().Cross != types.CROSS_CHALLENGE {
+		t.Fatalf("the stage is %s while others were not heard", w.round().Cross)
+	}
+	w.mustChallenge(0, 1, 2, 3)
+	w.next()
+	w.blocks(20)
+	if w.round().Cross != types.CROSS_OPEN {
+		t.Fatalf("the stage is %s while others were not heard", w.round().Cross)
+	}
+	for v := range 4 {
+		w.mustOpen(v, done[v])
+	}
+	w.next()
+	w.blocks(20)
+	if w.round().Cross != types.CROSS_REPORT {
+		t.Fatalf("the stage is %s while others were not heard", w.round().Cross)
+	}
+	w.roster.Unheard = 66
+	w.to(sprinttypes.PHASE_SETTLE)
+	for v, a := range w.auditors() {
+		if a.Absent || a.Weight == 0 {
+			t.Errorf("validator %d: %+v", v, a)
+		}
+	}
+}

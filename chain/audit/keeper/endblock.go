@@ -193,8 +193,11 @@ func (k Keeper) conclude(ctx context.Context, e sprinttypes.Epoch, r types.Round
 	if err != nil || open {
 		return err
 	}
-	if sdk.UnwrapSDKContext(ctx).BlockHeight()+1 < r.ReportEnd {
-		return nil
+	if over, err := k.over(ctx, &r.ReportEnd, r.ReportSince); err != nil || !over {
+		if err == nil {
+			err = k.round.Set(ctx, r)
+		}
+		return err
 	}
 	if e.Round < p.MaxRounds && len(r.Seats) > 0 {
 		draws, err := k.missing(ctx, e, r, p)

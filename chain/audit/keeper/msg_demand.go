@@ -170,6 +170,7 @@ func (s msgServer) Answer(ctx context.Context, m *types.MsgAnswer) (*types.MsgAn
 		}
 	}
 	r.ReportEnd = max(r.ReportEnd, height+1+int64(p.AnswerReportBlocks))
+	r.ReportSince = max(r.ReportSince, height+1+int64(p.AnswerReportBlocks)/2)
 	if err := s.round.Set(ctx, r); err != nil {
 		return nil, err
 	}

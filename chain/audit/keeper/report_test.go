@@ -512,3 +512,34 @@ func TestReportsOfSettledEpochsAreRefused(t *testing.T) {
 		t.Errorf("refused reports changed the claim to %s, or are in the state", c.Status)
 	}
 }
+
+// While nobody but a coalition below a third may have made a block since a report, it is not decided, and others
+// compete with it, however long that takes.
+func TestReportsWaitForOthersBlocks(t *testing.T) {
+	for unheard, waits := range map[uint64]bool{67: true, 66: false} {
+		w := newWorld(t, sprintParams(), auditParams(), 10, 20)
+		w.claim(5, 4, 0, 1, 2)
+		w.to(sprinttypes.PHASE_AUDIT)
+		w.roster.Unheard = unheard // a third of the power is not more than a third
+		w.mustReport(0, 5, 0)
+		w.blocks(5)
+		status := w.statuses()[0]
+		if decided := status != types.REPORT_QUEUED; decided == waits {
+			t.Fatalf("%s with %d of 100 unheard", status, unheard)
+		}
+		if !waits {
+			continue
+		}
+		w.mustReport(1, 5, 1)
+		w.reimport()
+		w.roster.Unheard = 66
+		w.next()
+		if status := w.statuses()[0]; status != types.REPORT_QUEUED {
+			t.Errorf("%s in the block that ended the wait: no time to re-execute it", status)
+		}
+		w.blocks(3)
+		if got := w.statuses(); got[0] != types.REPORT_PROVEN || got[1] != types.REPORT_PROVEN {
+			t.Errorf("%v once others were heard", got)
+		}
+	}
+}

@@ -50,8 +50,8 @@ type Power interface {
 	Miner(ctx context.Context, miner sdk.AccAddress) (registered, jailed bool, err error)
 	// Operator returns who runs the validator with the consensus address, nil if nobody is known.
 	Operator(ctx context.Context, consensus []byte) (sdk.AccAddress, error)
-	// Heard returns the power of the validators that made a block at height since or later, and that
-	// of all.
+	// Heard returns the power of the validators that made a block at height since or later, the running one
+	// not included, and that of all.
 	Heard(ctx context.Context, since int64) (power, total uint64, err error)
 	// Answered says that an answer of the miner was taken: it does not count against the miner's
 	// fee-free transactions.

@@ -235,3 +235,34 @@ func TestProposersAreExported(t *testing.T) {
 		t.Errorf("a proposer of 33 bytes: %v", err)
 	}
 }
+
+// The grace goes on until others than a coalition below a third made a block in it: so a commitment that such a
+// coalition leaves out of all its blocks, however many follow each other, has the chance of another.
+func TestTheGraceWaitsForOthersBlocks(t *testing.T) {
+	p := includedParams()
+	p.GraceBlocks = 2
+	w := newWorld(t, p)
+	b := newTree(t)
+	b.extend(w, 0, 1)
+	for w.Height() < w.epoch().CommitEnd {
+		w.next()
+	}
+	w.roster.Unheard = 67
+	for range 20 {
+		w.next()
+	}
+	if e := w.epoch(); e.Phase != types.PHASE_COMMIT || !e.AcceptsLate(w.Height()) {
+		t.Fatalf("%s at height %d, the claims end at %d", e.Phase, w.Height(), e.ClaimsEnd())
+	}
+	b.extend(w, 0, 2)
+	w.roster.Unheard = 66
+	w.next()
+	e := w.epoch()
+	if e.Phase != types.PHASE_AUDIT || e.AcceptsLate(w.Height()) || e.AuditEnd != w.Height()+int64(p.AuditBlocks) {
+		t.Fatalf("%s at height %d, its audit ends at %d", e.Phase, w.Height(), e.AuditEnd)
+	}
+	c, err := w.k.Claim(w.Ctx, e.Number, chaintest.Address(0))
+	if err != nil || c.Count != 3*p.Fold {
+		t.Errorf("%d units, want 3 folds: %v", c.Count, err)
+	}
+}

@@ -45,8 +45,11 @@ func (k Keeper) EndBlock(ctx context.Context) error {
 	case types.PHASE_UNSPECIFIED:
 		return k.open(ctx, 1, next)
 	case types.PHASE_COMPUTE, types.PHASE_COMMIT:
-		if next >= e.ClaimsEnd() {
-			return k.fixClaims(ctx, e)
+		if over, err := k.claimsOver(ctx, e, next); err != nil || over {
+			if err == nil {
+				err = k.fixClaims(ctx, e, next)
+			}
+			return err
 		}
 		if e.Phase == types.PHASE_COMPUTE && next >= e.ComputeEnd {
 			return k.enter(ctx, e, types.PHASE_COMMIT)
@@ -135,8 +138,20 @@ func (k Keeper) enter(ctx context.Context, e types.Epoch, phase types.Phase) err
 	return nil
 }
 
-// fixClaims ends the commit phase and its grace: no claim changes its root or count after it.
-func (k Keeper) fixClaims(ctx context.Context, e types.Epoch) error {
+// claimsOver says whether the next block takes no claim any more: the grace is over, and since the deadline more than
+// a third of the power made blocks, so somebody else than any coalition below that. Where there is no grace, nobody is
+// waited for.
+func (k Keeper) claimsOver(ctx context.Context, e types.Epoch, next int64) (bool, error) {
+	if next < e.ClaimsEnd() || e.Params.GraceBlocks == 0 {
+		return next >= e.ClaimsEnd(), nil
+	}
+	heard, total, err := k.power.Heard(ctx, e.CommitEnd)
+	return 3*heard > total || total == 0, err
+}
+
+// fixClaims ends the commit phase and its grace: no claim changes its root or count after it. The audit begins with
+// the next block.
+func (k Keeper) fixClaims(ctx context.Context, e types.Epoch, next int64) error {
 	claims := make([]commit.Claim, 0, e.Claims)
 	err := k.WalkClaims(ctx, e.Number, func(miner sdk.AccAddress, c types.Claim) (bool, error) {
 		claims = append(claims, commit.Claim{Epoch: c.Epoch, Claimant: miner, Root: commit.Root(c.Root), Count: c.Count})
@@ -147,6 +162,7 @@ func (k Keeper) fixClaims(ctx context.Context, e types.Epoch) error {
 	}
 	root := commit.ClaimsRoot(claims)
 	e.ClaimsRoot = root[:]
+	e.AuditEnd = next + int64(e.Params.AuditBlocks)
 	return k.enter(ctx, e, types.PHASE_AUDIT)
 }
 

@@ -180,8 +180,11 @@ func TestOpenFixesTheDeadlines(t *testing.T) {
 		t.Error("commit deadline is off by one")
 	}
 	e.Phase = PHASE_COMMIT
-	if e.ClaimsEnd() != 121 || e.AcceptsLate(116) || !e.AcceptsLate(117) || !e.AcceptsLate(120) || e.AcceptsLate(121) {
+	if e.ClaimsEnd() != 121 || e.AcceptsLate(116) || !e.AcceptsLate(117) || !e.AcceptsLate(120) {
 		t.Error("the grace is off by one")
+	}
+	if !e.AcceptsLate(121) {
+		t.Error("a grace that goes on takes nothing")
 	}
 	if !e.InTime(115) || e.InTime(116) {
 		t.Error("what the last block can take is off by one")

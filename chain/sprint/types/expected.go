@@ -26,6 +26,9 @@ type Power interface {
 	Miner(ctx context.Context, miner sdk.AccAddress) (registered, jailed bool, err error)
 	// Operator returns who runs the validator with the consensus address, nil if nobody is known.
 	Operator(ctx context.Context, consensus []byte) (sdk.AccAddress, error)
+	// Heard returns the power of the validators that made a block at height since or later, the running one
+	// not included, and that of all.
+	Heard(ctx context.Context, since int64) (power, total uint64, err error)
 	// PrepareEpoch takes the next page of the units that survived, and does what else the opening of the
 	// epoch after it needs, a page of about so many entries; ready says that OpenEpoch may be called. It is
 	// called once a block after the settlement, also when it was ready before.

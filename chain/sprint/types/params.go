@@ -151,13 +151,14 @@ func (e Epoch) AcceptsClaims(height int64) bool {
 	return (e.Phase == PHASE_COMPUTE || e.Phase == PHASE_COMMIT) && height < e.CommitEnd
 }
 
-// ClaimsEnd is the first height that is too late for any claim: CommitEnd and the grace after it.
+// ClaimsEnd is the first height that may be too late for any claim: CommitEnd and the grace after it, which goes on
+// until others than a coalition below a third of the power made a block in it.
 func (e Epoch) ClaimsEnd() int64 { return e.CommitEnd + int64(e.Params.GraceBlocks) }
 
 // AcceptsLate says whether a block of the given height takes commitments of which validators have to
 // say that they saw them in time.
 func (e Epoch) AcceptsLate(height int64) bool {
-	return e.Phase == PHASE_COMMIT && height >= e.CommitEnd && height < e.ClaimsEnd()
+	return e.Phase == PHASE_COMMIT && height >= e.CommitEnd && e.Params.GraceBlocks > 0
 }
 
 // InTime says whether who has just learnt of a claim, on the state of the given height, learnt of it
