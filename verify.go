@@ -35,10 +35,10 @@ func verifyCommand() *cobra.Command {
 			"Exit status: 0 everything holds; 1 it could not be checked (flags, files, the host, an interruption);\n" +
 			"2 the evidence does not hold; 3 it holds, and a unit is false. With --output json an error is an\n" +
 			"object too: {\"verified\": false, \"error\": {\"kind\", \"message\"}}.",
-		Example: "  assay verify receipt answer.json\n" +
-			"  assay verify fetch --rpc tcp://127.0.0.1:26601 --miner assay1... --tx 9F2C... -o evidence.json\n" +
+		Example: "  assay verify fetch --rpc tcp://127.0.0.1:26601 --miner assay1... --tx 9F2C... -o evidence.json\n" +
 			"  assay verify claim evidence.json --trust 4E0A...\n" +
-			"  assay verify unit evidence.json 4711 --output json",
+			"  assay verify unit evidence.json 4711 --output json\n" +
+			"  assay verify receipt answer.json",
 	}
 	cmd.AddCommand(verifyFetchCommand(), verifyClaimCommand(), verifyUnitCommand(), verifyReceiptCommand())
 	return cmd

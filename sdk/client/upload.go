@@ -64,6 +64,9 @@ func (a *Account) Upload(ctx context.Context, blob []byte, opt UploadOptions) ([
 	} else if size > most {
 		return hash, &TooLargeError{Kind: opt.Kind, Size: size, What: "bytes", Need: size, Max: most}
 	}
+	if p.Params.ChunkBytes == 0 {
+		return hash, errors.New("client: the node names chunks of no bytes; ask another node")
+	}
 	packed, err := manifest.Compress(blob)
 	if err != nil {
 		return hash, fmt.Errorf("client: compress: %w", err)
