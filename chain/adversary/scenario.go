@@ -42,8 +42,7 @@ type Scenario struct {
 	// epochBlocks is the length of an epoch if it is not 25: long enough that what is delayed in its audit does
 	// not delay the next one, whose deadline would be another's turn.
 	epochBlocks uint64
-	// sparse: the audit's parameters are such that two accomplices in a row make fewer blocks than half a report's
-	// delay, and that two validators seldom draw the same unit in a further round, as in claims of normal size.
+	// sparse: two validators seldom draw the same unit in a further round, as in claims of normal size.
 	sparse bool
 	// other is what the first of the others does, in the honest network too; nil: what is honest.
 	other func() Strategy
@@ -76,7 +75,7 @@ func (s Scenario) change(sprint *types.Params, audit *audittypes.Params) {
 		sprint.EpochBlocks = s.epochBlocks
 	}
 	if s.sparse {
-		audit.ReportDelay, audit.ExtraDraw = 6, 40
+		audit.ExtraDraw = 40
 	}
 }
 
@@ -156,6 +155,15 @@ func Scenarios() []Scenario {
 	reports := leaver("reports only", KindReport)
 	reports.sparse = true
 	reports.other = func() Strategy { return &Turncoat{Faker: Faker{Share: 0.1}, Honest: honestEpochs} }
+	// Three members that are smaller than the others, and equal, have turns that follow each other, up to all three.
+	row := func(name string, strategy func(members []int) Strategy) Scenario {
+		s := of("censoring proposers, "+name, 3, 6, strategy)
+		s.allFolds, s.Power = 16, 18.0/66
+		return s
+	}
+	inRow := row("in a row", func(m []int) Strategy { return &Silencer{Members: m, Demands: true} })
+	reportsInRow := check(row("reports in a row", func(m []int) Strategy { return Leaver{Members: m, Kinds: []Kind{KindReport}} }))
+	reportsInRow.epochBlocks, reportsInRow.sparse, reportsInRow.other, reportsInRow.Rare = longEpoch, true, reports.other, true
 	joiner := check(one("lazy validator: joins reports", func() Strategy { return &Joiner{} }))
 	joiner.other = reports.other
 	waiter := check(of("coalition that waits for its own", 2, 7, func(m []int) Strategy { return Waiter{Members: m} }))
@@ -188,6 +196,8 @@ func Scenarios() []Scenario {
 		leaver("cross-check only", KindChallenge, KindOpenKeyed),
 		answers,
 		reports,
+		inRow,
+		reportsInRow,
 		delayer,
 		trader,
 		waiter,
