@@ -28,6 +28,8 @@ type Scenario struct {
 	// Rare says that what the adversary risks happens less than once in a hundred epochs: a short
 	// run need not see it.
 	Rare bool
+	// Seldom says that the adversary need not have an occasion in a short run: then it neither gains nor loses.
+	Seldom bool
 	// Neutral says that nothing is gained or lost on purpose.
 	Neutral bool
 
@@ -163,7 +165,7 @@ func Scenarios() []Scenario {
 	}
 	inRow := row("in a row", func(m []int) Strategy { return &Silencer{Members: m, Demands: true} })
 	reportsInRow := check(row("reports in a row", func(m []int) Strategy { return Leaver{Members: m, Kinds: []Kind{KindReport}} }))
-	reportsInRow.epochBlocks, reportsInRow.sparse, reportsInRow.other, reportsInRow.Rare = longEpoch, true, reports.other, true
+	reportsInRow.epochBlocks, reportsInRow.sparse, reportsInRow.other, reportsInRow.Seldom = longEpoch, true, reports.other, true
 	joiner := check(one("lazy validator: joins reports", func() Strategy { return &Joiner{} }))
 	joiner.other = reports.other
 	waiter := check(of("coalition that waits for its own", 2, 7, func(m []int) Strategy { return Waiter{Members: m} }))
