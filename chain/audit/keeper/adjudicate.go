@@ -99,6 +99,7 @@ func (k Keeper) closeReports(ctx context.Context, r *types.Round, p types.Params
 	height := sdk.UnwrapSDKContext(ctx).BlockHeight()
 	var closing []types.Report
 	var to uint64
+	var past int64 // height since which others had a block
 	err := k.queue.Walk(ctx, new(collections.Range[uint64]).StartExclusive(r.ClosedTo), func(sequence uint64, id []byte) (bool, error) {
 		report, err := k.reports.Get(ctx, collections.Join(r.Epoch, id))
 		if err != nil {
@@ -108,8 +109,11 @@ func (k Keeper) closeReports(ctx context.Context, r *types.Round, p types.Params
 			if height < report.Height+int64(p.ReportDelay)/2 {
 				return true, nil
 			}
-			if others, err := k.others(ctx, report.Height+1); err != nil || !others {
-				return true, err
+			if report.Height+1 != past {
+				if others, err := k.others(ctx, report.Height+1); err != nil || !others {
+					return true, err
+				}
+				past = report.Height + 1
 			}
 			report.Closed = height
 			closing = append(closing, report)

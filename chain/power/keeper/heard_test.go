@@ -164,3 +164,21 @@ func TestRunsOfTurns(t *testing.T) {
 		t.Errorf("%d in a row, want all %d", longest, len(joined))
 	}
 }
+
+// BenchmarkTurns is what following the turns costs at the end of a block with 100 validators.
+func BenchmarkTurns(b *testing.B) {
+	w := newWorld(b)
+	members := make([]member, 100)
+	for i := range members {
+		members[i] = newMember(i)
+	}
+	w.genesis(smallParams(), members...)
+	height := int64(0)
+	for b.Loop() {
+		height++
+		w.ctx = w.ctx.WithBlockHeight(height)
+		if _, err := w.k.EndBlock(w.ctx); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -68,12 +68,12 @@ func verifyVRF(pubkey, _, possession []byte) error {
 
 // world is a keeper over a store.
 type world struct {
-	t   *testing.T
+	t   testing.TB
 	k   keeper.Keeper
 	ctx sdk.Context
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	params.Configure()
 	key := storetypes.NewKVStoreKey(types.StoreKey)
